@@ -1,0 +1,29 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Runs TAP programs one after the other, shows what failed (everything with V=1), adds the counts to
+# $TAP_TOTALS when that file is named, and prints one line per program. Fails when a test failed, when a
+# program died without a plan, or when every test of a program was skipped.
+set -u
+pass=0 fail=0 skip=0
+for prog in "$@"; do
+	out=$(mktemp)
+	"$prog" >"$out" 2>&1
+	rc=$?
+	s=$(grep -c '^ok .*# SKIP' "$out")
+	p=$(($(grep -c '^ok ' "$out") - s))
+	f=$(grep -c '^not ok ' "$out")
+	if ! grep -q '^1\.\.[1-9]' "$out" || { [ $rc -ne 0 ] && [ "$f" -eq 0 ]; }; then
+		echo "# $prog: ended with status $rc and no complete plan" >>"$out"
+		f=$((f + 1))
+	fi
+	if [ "$p" -eq 0 ] && [ "$f" -eq 0 ]; then
+		echo "# $prog: every test was skipped" >>"$out"
+		f=1
+	fi
+	printf '  %-52s %4d passed %3d failed %3d skipped\n' "${prog##*/}" "$p" "$f" "$s"
+	if [ "$f" -gt 0 ] || [ "${V:-0}" = 1 ]; then sed 's/^/    /' "$out"; else grep '^# skip' "$out" | sort | uniq -c | sed 's/^/    /'; fi
+	rm -f "$out"
+	pass=$((pass + p)) fail=$((fail + f)) skip=$((skip + s))
+done
+[ -n "${TAP_TOTALS:-}" ] && echo "$pass $fail $skip" >>"$TAP_TOTALS"
+[ "$fail" -eq 0 ]

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: MIT
+# The test programs. A unit test is tests/unit/NAME_test.c; it is listed with
+#     UNIT_TESTS += NAME        NAME_OBJS = objects or archives it links        NAME_LIBS = -l flags
+# in the .mk of the folder it tests. Every test program prints TAP; tests/run-tap.sh runs them and counts.
+
+UNIT_BINS = $(UNIT_TESTS:%=$(O)/tests/unit/%_test)
+
+.SECONDEXPANSION:
+$(UNIT_BINS): $(O)/tests/unit/%_test: $(O)/tests/unit/%_test.o $$(addprefix $(O)/,$$($$*_OBJS))
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) $($*_LIBS) -o $@
+
+.PHONY: check-unit
+check-unit: $(UNIT_BINS)	## unit tests on the host
+	$(Q)tests/run-tap.sh $(UNIT_BINS)
+CHECK += check-unit
