@@ -99,7 +99,7 @@ struct snpu_fault {
 	__u32 loop_index[2];			/* iteration of the innermost and the next loop */
 	__u64 reserved;
 };
-SNPU_HW_ASSERT(sizeof(struct snpu_fault) == 72, "fault record");
+SNPU_HW_ASSERT(sizeof(struct snpu_fault) == 64, "fault record");
 
 #define SNPU_LOOP_DEPTH		2
 
