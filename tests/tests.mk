@@ -3,6 +3,9 @@
 #     UNIT_TESTS += NAME        NAME_OBJS = objects or archives it links        NAME_LIBS = -l flags
 # in the .mk of the folder it tests. Every test program prints TAP; tests/run-tap.sh runs them and counts.
 
+UNIT_TESTS += uapi
+CFLAGS_tests/unit/uapi_test.o := $(shell $(PKG_CONFIG) --cflags libdrm)
+
 UNIT_BINS = $(UNIT_TESTS:%=$(O)/tests/unit/%_test)
 
 .SECONDEXPANSION:
