@@ -18,6 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Tests compare plain literals with unsigned results all the time. */
+#pragma GCC diagnostic ignored "-Wsign-compare"
+
 enum { TH_PASS = 0, TH_FAIL = 1, TH_SKIP = 4 };
 
 struct th_test {
@@ -42,11 +45,12 @@ struct th_ftest {
 	struct th_ftest *next;
 };
 
-static struct th_test *th_tests, **th_tests_tail = &th_tests;
-static struct th_variant *th_variants, **th_variants_tail = &th_variants;
-static struct th_ftest *th_ftests, **th_ftests_tail = &th_ftests;
-static int th_failed;
-static const char *th_skip_reason;
+#define TH_VAR __attribute__((unused)) static
+TH_VAR struct th_test *th_tests, **th_tests_tail = &th_tests;
+TH_VAR struct th_variant *th_variants, **th_variants_tail = &th_variants;
+TH_VAR struct th_ftest *th_ftests, **th_ftests_tail = &th_ftests;
+TH_VAR int th_failed;
+TH_VAR const char *th_skip_reason;
 
 #define TH_DEFAULT_TIMEOUT_S 60
 #define TH_CTOR __attribute__((constructor, unused)) static void
