@@ -7,7 +7,8 @@ set -u
 pass=0 fail=0 skip=0
 for prog in "$@"; do
 	out=$(mktemp)
-	"$prog" >"$out" 2>&1
+	# A program may bring arguments: "name arg".
+	$prog >"$out" 2>&1
 	rc=$?
 	s=$(grep -c '^ok .*# SKIP' "$out")
 	p=$(($(grep -c '^ok ' "$out") - s))
@@ -20,7 +21,7 @@ for prog in "$@"; do
 		echo "# $prog: every test was skipped" >>"$out"
 		f=1
 	fi
-	printf '  %-52s %4d passed %3d failed %3d skipped\n' "${prog##*/}" "$p" "$f" "$s"
+	printf '  %-52s %4d passed %3d failed %3d skipped\n' "$(basename "${prog%% *}")" "$p" "$f" "$s"
 	if [ "$f" -gt 0 ] || [ "${V:-0}" = 1 ]; then sed 's/^/    /' "$out"; else grep '^# skip' "$out" | sort | uniq -c | sed 's/^/    /'; fi
 	rm -f "$out"
 	pass=$((pass + p)) fail=$((fail + f)) skip=$((skip + s))

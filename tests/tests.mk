@@ -17,3 +17,8 @@ $(UNIT_BINS): $(O)/tests/unit/%_test: $(O)/tests/unit/%_test.o $$(addprefix $(O)
 check-unit: $(UNIT_BINS)	## unit tests on the host
 	$(Q)tests/run-tap.sh $(UNIT_BINS)
 CHECK += check-unit
+
+.PHONY: check-style
+check-style: $(O)/hw/gen-manual	## rules of the tree, manual against hw/
+	$(Q)tests/run-tap.sh tests/style/tree.sh "tests/style/manual.sh $(O)/hw/gen-manual"
+CHECK += check-style
