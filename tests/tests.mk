@@ -22,3 +22,11 @@ CHECK += check-unit
 check-style: $(O)/hw/gen-manual	## rules of the tree, manual against hw/
 	$(Q)tests/run-tap.sh tests/style/tree.sh "tests/style/manual.sh $(O)/hw/gen-manual"
 CHECK += check-style
+
+# check installs what it needs and then builds, because pkg-config answers are read when make starts.
+.PHONY: check check-all
+check:	## everything: set-up, host tests, driver builds, tests in the VM
+	$(Q)tools/setup.sh
+	$(Q)$(MAKE) --no-print-directory check-all
+check-all:
+	$(Q)tests/check.sh $(CHECK)
