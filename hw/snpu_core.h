@@ -27,7 +27,8 @@ enum snpu_core_irq {
 
 /*
  * START runs the job at ENG_DESC from its beginning, RESUME continues it from the queue context's saved state,
- * PREEMPT stops at the next packet boundary and saves state, ABORT stops at the next packet boundary and does not.
+ * PREEMPT stops at the next packet boundary (but not before one packet was executed) and saves state, ABORT stops at
+ * the next memory access, in the middle of a packet if need be, and saves nothing.
  * START and RESUME while BUSY are ignored; PREEMPT and ABORT while IDLE are ignored.
  */
 enum snpu_eng_cmd {

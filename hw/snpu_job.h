@@ -28,7 +28,7 @@ enum snpu_counter {
 	REGION(OUTPUT, 5, 1, "Output and recorded arrays.")				\
 	REGION(SCRATCH, 6, 1, "Intermediate values; contents are undefined between jobs.") \
 	REGION(TRACE, 7, 1, "Time stamps and trace records.")				\
-	REGION(PROFILE, 8, 1, "Profile: u64 [slots][SNPU_COUNTER_COUNT], added to by the engine when the job ends. Packets cannot name it.")
+	REGION(PROFILE, 8, 1, "Profile: u64 [slots][SNPU_COUNTER_COUNT], added to by the engine when the job stops, unless by an abort. Packets cannot name it.")
 
 #define SNPU_REGION_ENUM(name, index, writable, doc) SNPU_REGION_##name = (index),
 enum snpu_region { SNPU_REGIONS(SNPU_REGION_ENUM) };
@@ -41,11 +41,15 @@ struct snpu_region_binding {
 	__u64 size;				/* bytes; 0: not bound */
 };
 
-/* A job, as it lies in a queue's ring. */
+/*
+ * A job, as it lies in a queue's ring. BAD_DESC: flags, pad, reserved or an unused region entry is not 0; entry is not
+ * a multiple of 8; PROGRAM is not bound; a region's va is not a multiple of 64 or its end passes 2^48; there are more
+ * profile_slots than 65536 or than PROFILE has room for.
+ */
 struct snpu_job_desc {
 	__u64 seqno;				/* number of the job in its queue, from 1 */
 	__u32 entry;				/* offset of the first packet in PROGRAM, multiple of 8 */
-	__u32 profile_slots;			/* rows of PROFILE; 0: no profile */
+	__u32 profile_slots;			/* rows of PROFILE, at most 65536; 0: no profile */
 	__u32 flags;				/* must be 0 */
 	__u32 pad;				/* must be 0 */
 	__u64 reserved[5];			/* must be 0 */
@@ -143,8 +147,12 @@ enum snpu_queue_state {
 /*
  * Page tables: four levels of 512 entries of 8 bytes, bits 47:39, 38:30, 29:21 and 20:12 of the address, tables of
  * 4 KiB. An entry is either a table pointer (levels 3 to 1) or a leaf (level 1: 2 MiB, level 0: 4 KiB). A run of 16
- * aligned level-0 leaves with PTE_64K set maps 64 KiB contiguous, and may be cached as one entry. An entry without
- * VALID must be zero. Tables and leaves lie in host memory (DMA addresses) or, with DEVICE, in device memory.
+ * aligned level-0 leaves with PTE_64K set maps 64 KiB that are contiguous and aligned to 64 KiB in memory too (entry k of
+ * the run holds base + k * 4 KiB), all with the same other bits, and may be cached as one entry. An entry without VALID must be
+ * zero. Tables and leaves lie in host memory (DMA addresses) or, with DEVICE, in device memory. Malformed (MMU_TABLE):
+ * bits not named here, a leaf at level 3 or 2, a pointer at level 0 or with READ, WRITE or 64K, 64K at level 1, a leaf
+ * whose address is not aligned to its page, a root that is not a table pointer. The card caches leaves, never tables
+ * or empty entries: new mappings need no MMU_INVALIDATE, changed and removed ones do.
  */
 #define SNPU_PTE_VALID		(1ull << 0)
 #define SNPU_PTE_READ		(1ull << 1)	/* leaf only */
