@@ -30,6 +30,7 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 CACHE=${SNPU_CACHE:-${XDG_CACHE_HOME:-${HOME:?set HOME or SNPU_CACHE}/.cache}/snpu}
 BED=$CACHE/testbed
 APT=$BED/apt
+DEBS=$APT/cache/archives
 SERIES='6.12 7.3'
 
 # --- host packages --------------------------------------------------------------------------------------------
@@ -67,7 +68,7 @@ apt_configure() {
 	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 	key=/usr/share/keyrings/debian-archive-keyring.gpg
 	[ -r $key ] || die "no $key: the test bed's packages cannot be verified. Install debian-archive-keyring"
-	mkdir -p "$APT/state" "$APT/cache/archives/partial"
+	mkdir -p "$APT/state" "$DEBS/partial"
 	: >"$APT/status"
 	main=$(mirror "$codename" http://deb.debian.org/debian)
 	security=$(mirror "$codename-security" http://deb.debian.org/debian-security)
@@ -103,9 +104,9 @@ apt_configure() {
 }
 
 # The newest release of a kernel series whose image and headers are both there, such as 6.12.117+deb13-amd64.
-kernel_newest() { # kernel_newest SERIES
-	apt-cache -c "$APT/apt.conf" pkgnames "linux-headers-$1." | sed -n 's/^linux-headers-//p' |
-		grep -E "^$1\.[0-9.]+(\+deb[0-9.]+)?-amd64\$" | sort -rV | while read -r k; do
+kernel_newest() { # kernel_newest SERIES-PATTERN
+	apt-cache -c "$APT/apt.conf" pkgnames linux-headers- | sed -n 's/^linux-headers-//p' |
+		grep -E "^($1)\.[0-9.]+(\+deb[0-9.]+)?-amd64\$" | sort -rV | while read -r k; do
 			apt-cache -c "$APT/apt.conf" show "linux-image-$k" "linux-headers-$k" >/dev/null 2>&1 || continue
 			echo "$k"
 			break
@@ -117,13 +118,7 @@ kernel_newest() { # kernel_newest SERIES
 kernels_choose() {
 	for s in $SERIES; do
 		k=$(kernel_newest "$s")
-		for any in "${s%%.*}.[0-9]+"; do
-			[ -n "$k" ] || k=$(apt-cache -c "$APT/apt.conf" pkgnames "linux-headers-${s%%.*}." |
-				sed -nE "s/^linux-headers-($any)\..*-amd64\$/\1/p" | sort -ruV | while read -r t; do
-					k=$(kernel_newest "$t")
-					[ -z "$k" ] || { echo "$k"; break; }
-				done)
-		done
+		[ -n "$k" ] || k=$(kernel_newest "${s%%.*}.[0-9]+")
 		[ -n "$k" ] || die "no kernel $s in the archive's package lists ($APT/sources.list)"
 		echo "$s $k"
 	done
@@ -151,11 +146,11 @@ root_unpack() { # root_unpack ROOT PLAN
 	done
 	while read -r name version arch; do
 		v=$(printf %s "$version" | sed 's/:/%3a/g')
-		f=$APT/cache/archives/${name}_${v}_$arch.deb
-		[ -f "$f" ] || die "apt did not fetch $f. Remove $APT and run this again"
-		printf '%s\n' "$f"
+		deb=${name}_${v}_$arch.deb
+		[ -f "$DEBS/$deb" ] || die "apt did not fetch $DEBS/$deb. Remove $APT and run this again"
+		printf '%s\n' "$deb"
 	done <"$2" >"$1/debs"
-	xargs -d '\n' -P "$(nproc)" -I DEB "$0" --unpack-one "$1" DEB <"$1/debs"
+	xargs -d '\n' -P "$(nproc)" -I DEB "$0" --unpack-one "$1" "$DEBS/DEB" <"$1/debs"
 	ln -sf mawk "$1/usr/bin/awk"
 	[ -e "$1/usr/bin/sh" ] || ln -s dash "$1/usr/bin/sh"
 	mkdir -p "$1/proc" "$1/dev" "$1/tmp" "$1/build" "$1/src"
@@ -219,8 +214,8 @@ roots_prune() {
 	for r in "$BED"/roots/*; do
 		[ "$r" = "$(readlink -f "$BED/root")" ] || rm -rf "$r"
 	done
-	for f in "$APT"/cache/archives/*.deb; do
-		grep -qxF "$f" "$BED/root/debs" || rm -f "$f"
+	for f in "$DEBS"/*.deb; do
+		grep -qxF "${f##*/}" "$BED/root/debs" || rm -f "$f"
 	done
 	flock -u 8
 }
