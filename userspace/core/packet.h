@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command set as a table, expanded from hw/snpu_isa.def: for code that treats all packets alike (the builder's
+ * and the CPU backend's checks, the disassembler). Constant data, no locks.
+ */
+#ifndef SNPU_CORE_PACKET_H
+#define SNPU_CORE_PACKET_H
+
+#include <stdint.h>
+
+#include "snpu_isa.h"
+#include "snpu_job.h"
+
+#define SNPU_PKT_MAX_ARGS	6
+#define SNPU_PKT_MAX_REFS	4
+#define SNPU_PKT_MAX_BYTES	128
+
+enum snpu_arg_kind { SNPU_ARG_REF, SNPU_ARG_U32, SNPU_ARG_U64 };
+
+struct snpu_arg_desc {
+	const char *name;
+	uint8_t kind;				/* enum snpu_arg_kind */
+	uint8_t access;				/* REF: enum snpu_access bits */
+	uint16_t elem;				/* REF: bytes of an element */
+	uint16_t offset;			/* in the packet, bytes */
+	uint32_t min, max;			/* U32 */
+};
+
+struct snpu_pkt_desc {
+	const char *name;
+	uint8_t opcode;
+	uint8_t flags;				/* those that may be set */
+	uint16_t bytes;				/* of the whole packet */
+	uint32_t n_args;
+	struct snpu_arg_desc arg[SNPU_PKT_MAX_ARGS];
+	/* Elements that each REF covers, by argument index; other arguments 0. `pkt` is a complete packet. */
+	void (*counts)(const void *pkt, uint64_t count[SNPU_PKT_MAX_ARGS]);
+};
+
+/* NULL when the opcode is not defined. */
+const struct snpu_pkt_desc *snpu_pkt_desc(unsigned int opcode);
+
+/* Are these header flags defined for the packet? (The mask alone would allow the undefined reset mode 3.) */
+_Bool snpu_pkt_flags_ok(const struct snpu_pkt_desc *desc, unsigned int flags);
+
+/* Must this REF be the zero reference in a packet with these flags? count: what desc->counts said of it. */
+_Bool snpu_pkt_ref_absent(const struct snpu_pkt_desc *desc, unsigned int arg, unsigned int flags, uint64_t count);
+
+/* "INPUT", or NULL for a number that is no region. */
+const char *snpu_region_name(unsigned int region);
+/* May packets write to the region? May they name it at all? */
+_Bool snpu_region_writable(unsigned int region);
+_Bool snpu_region_nameable(unsigned int region);
+/* The sentence for a fault code, never NULL. */
+const char *snpu_fault_text(unsigned int code);
+
+#endif

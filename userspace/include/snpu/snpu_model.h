@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Models and runs: load or build a network, see what had to be assumed, place it on devices, run it, read what came
+ * out. A part of libsnpu, included by snpu.h; loading .nir files is in libsnpu-nir, because HDF5 brings many libraries
+ * along.
+ *
+ * A model does not change after snpu_model_finish(); then any number of threads may use it. A session belongs to one
+ * thread at a time. Functions that can fail return a negative errno and keep one sentence for snpu_last_error().
+ * Options structures begin with their size; a zeroed field (or a NULL structure) means the default.
+ */
+#ifndef SNPU_MODEL_H
+#define SNPU_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <snpu/snpu.h>
+#include <snpu/snpu_array.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct snpu_model;
+struct snpu_session;
+struct snpu_result;
+
+/* --- notes: what the library decided because the file or the caller did not -------------------------------------- */
+
+enum snpu_note_kind {
+	SNPU_NOTE_INFO,			/* follows from the file or from an option */
+	SNPU_NOTE_ASSUMED,		/* taken without evidence in the file: strict mode refuses it */
+	SNPU_NOTE_WARNING,		/* legal, but probably not meant */
+};
+
+/**
+ * struct snpu_note - One decision. @rule is a stable name for programs ("dt-inferred", "v_reset-missing", ...);
+ * docs/nir.md lists them. @node is "" when it concerns the whole model. @text is a sentence for people.
+ */
+struct snpu_note {
+	enum snpu_note_kind kind;
+	const char *rule;
+	const char *node;
+	const char *text;
+};
+
+/* --- models ------------------------------------------------------------------------------------------------------ */
+
+/** Loads a .nir file. -ENOENT and others of open(2), -EBADMSG damaged or not NIR, -ENOTSUP a node type not supported yet. In libsnpu-nir. */
+SNPU_API int snpu_model_load_nir(const char *path, struct snpu_model **out);
+/** The same from the bytes of a file; @mem is not needed afterwards. */
+SNPU_API int snpu_model_load_nir_memory(const void *mem, size_t size, struct snpu_model **out);
+SNPU_API void snpu_model_free(struct snpu_model *m);
+
+struct snpu_node_info {
+	const char *name;		/* "fc1"; a node of a nested graph is "outer/inner" */
+	const char *type;		/* NIR's name of it: "LIF" */
+	unsigned rank;
+	uint64_t shape[SNPU_MAX_RANK];	/* of its output, computed */
+	uint64_t size;			/* elements of the output */
+	uint64_t weights;		/* numbers in its weight matrix */
+	uint64_t parameters;		/* all numbers stored for it */
+	bool compute;			/* executes something; false for Input, Output and Flatten */
+	bool neuron;			/* has a membrane potential: can be recorded as "name.v" */
+	bool synaptic;			/* CubaLI, CubaLIF: also "name.i" */
+};
+
+struct snpu_edge_info {
+	unsigned from, to;		/* node numbers */
+	bool delayed;			/* carries the value of the step before: it closes a cycle */
+};
+
+SNPU_API unsigned snpu_model_node_count(const struct snpu_model *m);
+/** -ERANGE past the end. The strings live as long as the model. */
+SNPU_API int snpu_model_node(const struct snpu_model *m, unsigned node, struct snpu_node_info *out);
+/** Number of the node called @name, -ENOENT. */
+SNPU_API int snpu_model_find(const struct snpu_model *m, const char *name);
+SNPU_API unsigned snpu_model_edge_count(const struct snpu_model *m);
+SNPU_API int snpu_model_edge(const struct snpu_model *m, unsigned edge, struct snpu_edge_info *out);
+SNPU_API unsigned snpu_model_input_count(const struct snpu_model *m);
+SNPU_API int snpu_model_input(const struct snpu_model *m, unsigned index);	/* node number, -ERANGE */
+SNPU_API unsigned snpu_model_output_count(const struct snpu_model *m);
+SNPU_API int snpu_model_output(const struct snpu_model *m, unsigned index);	/* node number, -ERANGE */
+SNPU_API unsigned snpu_model_note_count(const struct snpu_model *m);
+SNPU_API const struct snpu_note *snpu_model_note(const struct snpu_model *m, unsigned index);
+/** Where it came from: "NIR 1.0.7", "NIR" when the file has no version, "" when it was built by calls. */
+SNPU_API const char *snpu_model_format(const struct snpu_model *m);
+
+/*
+ * Building one by calls; the NIR loader uses nothing else. Between create and finish one thread uses the model. An
+ * error leaves the model as it was before the call.
+ */
+SNPU_API int snpu_model_create(struct snpu_model **out);
+/** Node number, -EEXIST, -ENOTSUP for a type that is not supported yet, -EINVAL for one that NIR does not have. */
+SNPU_API int snpu_model_add_node(struct snpu_model *m, const char *name, const char *type);
+/** Parameter by NIR's name of it ("weight", "tau", ...); @rank 0 is a scalar. -EINVAL for a name the type does not have or values that are not finite. */
+SNPU_API int snpu_model_set_param(struct snpu_model *m, unsigned node, const char *param, unsigned rank, const uint64_t *shape,
+			 const float *data);
+/** Integer parameters: "shape" of Input and Output; "start_dim", "end_dim", "input_type" of Flatten. */
+SNPU_API int snpu_model_set_ints(struct snpu_model *m, unsigned node, const char *param, unsigned count, const int64_t *values);
+/** An edge; @from's output is added to @to's input, in the order of the calls. A second one between the same nodes is dropped with a note. */
+SNPU_API int snpu_model_add_edge(struct snpu_model *m, unsigned from, unsigned to);
+/** dt that the model's author wrote down, in seconds. */
+SNPU_API int snpu_model_set_dt(struct snpu_model *m, double dt);
+SNPU_API int snpu_model_set_format(struct snpu_model *m, const char *format);
+SNPU_API int snpu_model_add_note(struct snpu_model *m, enum snpu_note_kind kind, const char *rule, const char *node,
+			const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/** Checks everything, computes shapes, cuts cycles, orders. Nothing can be added afterwards. */
+SNPU_API int snpu_model_finish(struct snpu_model *m);
+
+/* --- sessions: a model on devices -------------------------------------------------------------------------------- */
+
+enum snpu_reset { SNPU_RESET_DEFAULT, SNPU_RESET_VALUE, SNPU_RESET_SUBTRACT, SNPU_RESET_DELTA };
+enum snpu_compare { SNPU_COMPARE_DEFAULT, SNPU_COMPARE_GT, SNPU_COMPARE_GE };
+enum snpu_integrator { SNPU_INTEGRATOR_DEFAULT, SNPU_INTEGRATOR_EULER, SNPU_INTEGRATOR_EXP };
+/** How IF and I scale their input each step: by rule 6 of docs/nir.md, by r, or by r * dt (the equation as written). */
+enum snpu_gain { SNPU_GAIN_DEFAULT, SNPU_GAIN_R, SNPU_GAIN_R_DT };
+
+/** struct snpu_place_rule - Force a node onto a device: @device is an index into the options' devices, or -1 for the CPU. */
+struct snpu_place_rule {
+	const char *node;
+	int device;
+};
+
+/** Called from within snpu_session_run() when samples are complete. Return nonzero to stop: the run then fails with -ECANCELED. */
+typedef int (*snpu_progress_fn)(void *arg, uint64_t samples_done, uint64_t samples);
+
+struct snpu_session_opts {
+	size_t sz;			/* sizeof(struct snpu_session_opts) */
+	/*
+	 * Devices in the order of preference; borrowed, must outlive the session. The first executes whatever it can;
+	 * when it fails in mid-run the next one goes on. The CPU is always the last resort and need not be listed.
+	 */
+	struct snpu_device *const *devices;
+	unsigned n_devices;
+	bool require_device;		/* a compute node that would run on the CPU, or a fallback, is an error */
+	bool strict;			/* an assumption is an error */
+	double dt;			/* time step in seconds; 0: from the model */
+	enum snpu_reset reset;
+	enum snpu_compare compare;
+	enum snpu_integrator integrator;
+	enum snpu_gain gain;
+	const struct snpu_place_rule *place;
+	unsigned n_place;
+	/* What to keep beside the output nodes: "NODE", "NODE.v" (membrane after reset), "NODE.i" (synaptic current). */
+	const char *const *records;
+	unsigned n_records;
+	uint64_t chunk_samples;		/* samples per submission; 0: chosen by memory and progress */
+	snpu_progress_fn progress;
+	void *progress_arg;
+};
+
+struct snpu_placement {
+	const char *node;
+	const char *type;
+	int device;			/* index into the options' devices; -1: CPU; -2: nothing to execute */
+	const char *reason;		/* why it is not on the first device; "" when it is */
+	bool forced;			/* by a place rule */
+};
+
+/** Decides time step, semantics and placement, packs the weights and puts them on the devices. */
+SNPU_API int snpu_session_create(const struct snpu_model *m, const struct snpu_session_opts *opts, struct snpu_session **out);
+SNPU_API void snpu_session_free(struct snpu_session *s);
+
+/** The model's notes, then those of this session (time step, reset, ...). */
+SNPU_API unsigned snpu_session_note_count(const struct snpu_session *s);
+SNPU_API const struct snpu_note *snpu_session_note(const struct snpu_session *s, unsigned index);
+SNPU_API unsigned snpu_session_placement_count(const struct snpu_session *s);
+SNPU_API const struct snpu_placement *snpu_session_placement(const struct snpu_session *s, unsigned index);
+
+struct snpu_session_info {
+	double dt;			/* seconds */
+	const char *dt_source;		/* "option", "metadata" or "inferred"; "" when the model has no time constant */
+	enum snpu_reset reset;
+	enum snpu_compare compare;
+	unsigned segments;		/* runs of nodes on one device */
+	unsigned crossings;		/* edges between devices */
+	uint64_t weight_bytes;		/* packed */
+	uint64_t program_bytes;		/* of all segments, for one submission */
+};
+SNPU_API void snpu_session_info(const struct snpu_session *s, struct snpu_session_info *out);
+
+enum snpu_encoder {
+	SNPU_ENCODE_NONE,		/* the array is [sample][step][node shape] or [step][node shape] */
+	SNPU_ENCODE_IMAGE,		/* the array is uint8 [sample][node shape] (any shape of the same size): snpu_encode_image() */
+};
+
+/** struct snpu_input - The input of one Input node. Numbers are converted to float32; they must be finite. */
+struct snpu_input {
+	const char *node;		/* NULL: the only Input node */
+	const struct snpu_array *array;	/* borrowed for the call */
+	enum snpu_encoder encoder;
+	uint32_t steps;			/* with an encoder: time steps */
+};
+
+/**
+ * snpu_session_run - Run all samples from cleared state; same input, same bits, whatever the devices.
+ * -EINVAL for arrays that do not fit, -ECANCELED, -EREMOTEIO when a device failed and require_device is set.
+ */
+SNPU_API int snpu_session_run(struct snpu_session *s, const struct snpu_input *inputs, unsigned n_inputs, struct snpu_result **out);
+/** Makes the run that is executing stop after its current chunk. Allowed from any thread and from signal handlers. */
+SNPU_API void snpu_session_cancel(struct snpu_session *s);
+
+/* --- results ------------------------------------------------------------------------------------------------------ */
+
+SNPU_API void snpu_result_free(struct snpu_result *r);
+
+struct snpu_record {
+	const char *name;		/* as asked for: "output", "lif1", "lif1.v" */
+	bool output;			/* one of the model's outputs */
+	const struct snpu_array *array;	/* float32 [sample][step][node shape] */
+};
+SNPU_API unsigned snpu_result_record_count(const struct snpu_result *r);
+SNPU_API int snpu_result_record(const struct snpu_result *r, unsigned index, struct snpu_record *out);
+
+/** struct snpu_profile_row - Counters of one node, summed over the run. @counter is indexed by enum snpu_counter (hw/snpu_job.h). */
+struct snpu_profile_row {
+	const char *node;		/* "" for the control packets */
+	int device;			/* as struct snpu_placement */
+	const uint64_t *counter;
+	unsigned n_counters;
+};
+SNPU_API unsigned snpu_result_profile_count(const struct snpu_result *r);
+SNPU_API int snpu_result_profile(const struct snpu_result *r, unsigned index, struct snpu_profile_row *out);
+
+struct snpu_run_stats {
+	uint64_t samples;
+	uint64_t steps;			/* of one sample */
+	uint64_t chunks;
+	uint64_t jobs;			/* submissions */
+	uint64_t retries;		/* chunks done again after a fault */
+	uint64_t fallback_samples;	/* samples that ran on another device than planned */
+	uint64_t dropped_events;	/* float32 runs have nowhere to drop or clamp: these are counted, and are 0 */
+	uint64_t clamped_values;
+	uint64_t wall_ns;		/* whole run */
+	uint64_t host_ns;		/* of it, outside of jobs: encoding, copying */
+};
+SNPU_API void snpu_result_stats(const struct snpu_result *r, struct snpu_run_stats *out);
+/** One line for each fallback: which device failed how, and who went on. NULL past the end. */
+SNPU_API const char *snpu_result_fallback(const struct snpu_result *r, unsigned index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
