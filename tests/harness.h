@@ -66,7 +66,7 @@ TH_VAR const char *th_skip_reason;
 	static void name_(const struct th_test *th_self __attribute__((unused)))
 #define TEST(name_) TEST_TIMEOUT(name_, TH_DEFAULT_TIMEOUT_S)
 
-#define FIXTURE(f_) struct f_
+#define FIXTURE(f_) struct f_##_variant; struct f_
 #define FIXTURE_VARIANT(f_) struct f_##_variant
 #define FIXTURE_VARIANT_ADD(f_, v_)								\
 	static const struct f_##_variant f_##_##v_##_data;					\

@@ -30,3 +30,12 @@ check:	## everything: set-up, host tests, driver builds, tests in the VM
 	$(Q)$(MAKE) --no-print-directory check-all
 check-all:
 	$(Q)tests/check.sh $(CHECK)
+
+# Self tests of the driver; they run in the VM against /dev/accel.
+KSELF_BINS = $(addprefix $(O)/tests/kselftest/,ioctl_test sync_test fault_test)
+$(KSELF_BINS:%=%.o): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libdrm)
+$(KSELF_BINS): %: %.o
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(shell $(PKG_CONFIG) --libs libdrm) -o $@
+.PHONY: kselftests
+kselftests: $(KSELF_BINS)

@@ -11,7 +11,7 @@
  *  - Structures grow at the end only. A structure that is passed by an ioctl carries its size in the ioctl number;
  *    one that is passed by pointer (an array element, a query result) carries its size or stride beside the pointer.
  *    A user's structure that is shorter than the driver's reads as if padded with zero; the bytes by which it is
- *    longer must be zero.
+ *    longer must be zero, -E2BIG otherwise.
  *  - An addition bumps the driver's minor version, which DRM_IOCTL_VERSION reports. The major version changes only
  *    if old users would break, which is never meant to happen.
  *  - An ioctl that fails has changed nothing, except where its description says what it has done so far.
