@@ -3,5 +3,6 @@
 
 SIM_OBJS += sim/rv32.o
 
-UNIT_TESTS += rv32
+UNIT_TESTS += rv32 rv32_trap
 rv32_OBJS = sim/rv32.o
+rv32_trap_OBJS = sim/rv32.o
