@@ -39,3 +39,9 @@ $(KSELF_BINS): %: %.o
 	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(shell $(PKG_CONFIG) --libs libdrm) -o $@
 .PHONY: kselftests
 kselftests: $(KSELF_BINS)
+
+# Benches print; they assert nothing. bench/submit runs in the VM.
+$(O)/tests/bench/submit.o: ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libdrm)
+$(O)/tests/bench/submit: $(O)/tests/bench/submit.o
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(shell $(PKG_CONFIG) --libs libdrm) -o $@
