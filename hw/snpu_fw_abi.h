@@ -83,7 +83,7 @@ struct snpu_fw_header {
 	__u32 log_level;			/* firmware */
 	__u64 heartbeat;			/* firmware: +1 every SNPU_HEARTBEAT_US while it is healthy */
 	__u32 running_queue;			/* firmware: queue on the engine, ~0 when idle */
-	__u32 pad;
+	__u32 event_waiting;			/* firmware: 1 while the event ring is too full to go on. The host reads it after writing the event head, and rings CMD_DOORBELL when it is set. */
 	char build[32];				/* firmware: from its image */
 };
 
