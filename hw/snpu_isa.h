@@ -63,6 +63,10 @@ enum snpu_opcode {
 #include "snpu_isa.def"
 };
 
+/* In these, a written operand may lie exactly on one that is only read. */
+#define SNPU_OPS_ELEMENTWISE_FIRST	0x40
+#define SNPU_OPS_ELEMENTWISE_LAST	0x5f
+
 #define ARG_REF(name, access, elem, count, doc)	struct snpu_ref name;
 #define ARG_U32(name, min, max, doc)		__u32 name;
 #define ARG_U64(name, doc)			__u64 name;

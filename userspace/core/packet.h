@@ -6,6 +6,7 @@
 #ifndef SNPU_CORE_PACKET_H
 #define SNPU_CORE_PACKET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "snpu_isa.h"
@@ -31,7 +32,8 @@ struct snpu_pkt_desc {
 	uint8_t opcode;
 	uint8_t flags;				/* those that may be set */
 	uint16_t bytes;				/* of the whole packet */
-	uint32_t n_args;
+	uint16_t used;				/* of it without the padding word at the end, which must be zero */
+	uint16_t n_args;
 	struct snpu_arg_desc arg[SNPU_PKT_MAX_ARGS];
 	/* Elements that each REF covers, by argument index; other arguments 0. `pkt` is a complete packet. */
 	void (*counts)(const void *pkt, uint64_t count[SNPU_PKT_MAX_ARGS]);
@@ -41,16 +43,19 @@ struct snpu_pkt_desc {
 const struct snpu_pkt_desc *snpu_pkt_desc(unsigned int opcode);
 
 /* Are these header flags defined for the packet? (The mask alone would allow the undefined reset mode 3.) */
-_Bool snpu_pkt_flags_ok(const struct snpu_pkt_desc *desc, unsigned int flags);
+bool snpu_pkt_flags_ok(const struct snpu_pkt_desc *desc, unsigned int flags);
 
 /* Must this REF be the zero reference in a packet with these flags? count: what desc->counts said of it. */
-_Bool snpu_pkt_ref_absent(const struct snpu_pkt_desc *desc, unsigned int arg, unsigned int flags, uint64_t count);
+bool snpu_pkt_ref_absent(const struct snpu_pkt_desc *desc, unsigned int arg, unsigned int flags, uint64_t count);
+
+/* Elementwise packets: a written operand may lie exactly on one that is only read. */
+bool snpu_pkt_elementwise(const struct snpu_pkt_desc *desc);
 
 /* "INPUT", or NULL for a number that is no region. */
 const char *snpu_region_name(unsigned int region);
 /* May packets write to the region? May they name it at all? */
-_Bool snpu_region_writable(unsigned int region);
-_Bool snpu_region_nameable(unsigned int region);
+bool snpu_region_writable(unsigned int region);
+bool snpu_region_nameable(unsigned int region);
 /* The sentence for a fault code, never NULL. */
 const char *snpu_fault_text(unsigned int code);
 
