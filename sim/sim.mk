@@ -27,3 +27,18 @@ bench-rv32: $(O)/tests/bench/rv32_rate	## speed of the management core's interpr
 $(O)/tests/bench/rv32_rate: $(O)/tests/bench/rv32_rate.o $(O)/sim/rv32.o
 	$(call say,LD,$(@:$(O)/%=%))
 	$(Q)$(CC) $^ $(ALL_LDFLAGS) -o $@
+
+
+# The compute engine alone, for whoever runs it in-process (libsnpu's backend `sim`).
+ENGINE_OBJS := $(addprefix sim/,engine.o engine_decode.o engine_access.o engine_control.o engine_mem.o engine_event.o \
+	       engine_linear.o engine_neuron.o mmu.o cost.o)
+CFLAGS_sim/engine_linear.o := -O3
+CFLAGS_sim/engine_neuron.o := -O3
+ALL += $(O)/sim/libsnpu-engine.a
+$(O)/sim/libsnpu-engine.a: $(addprefix $(O)/,$(ENGINE_OBJS))
+	$(call say,AR,$(@:$(O)/%=%))
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+UNIT_TESTS += engine mmu
+engine_OBJS = $(ENGINE_OBJS)
+mmu_OBJS = sim/mmu.o
