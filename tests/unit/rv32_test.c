@@ -287,8 +287,13 @@ TEST(bus_loads_and_stores)
 	m.cpu.x[6] = TCM_SIZE;
 	machine_exec(&m, SB(7, 0, 6));
 	EXPECT_EQ(m.addr, TCM_SIZE);
+	machine_exec(&m, LW(5, 0, 6));
+	EXPECT_EQ(m.cpu.x[5], m.answer);
 	machine_exec(&m, SB(7, -1, 0));
 	EXPECT_EQ(m.addr, 0xffffffff);
+	machine_exec(&m, LW(5, -4, 0));
+	EXPECT_EQ(m.addr, 0xfffffffc);
+	EXPECT_EQ(m.cpu.x[5], m.answer);
 	EXPECT_TRUE(machine_guards_whole(&m));
 }
 

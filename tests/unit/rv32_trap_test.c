@@ -6,6 +6,8 @@
 #include "tests/unit/rv32_machine.h"
 #include "tests/unit/rv32_trap_cases.h"
 
+#include <pthread.h>
+
 #define ARRAY_LEN(a_) (sizeof(a_) / sizeof((a_)[0]))
 
 /* Writes a CSR by running CSRRW, and leaves pc, the code word and x6 as they were. */
@@ -113,7 +115,7 @@ TEST(a_fetch_outside_the_tcm_faults)
 
 static void check_lockup(struct machine *m, uint32_t cause, uint32_t tval)
 {
-	EXPECT_EQ(rv32_run(&m->cpu, UINT64_MAX), RV32_STOP_LOCKUP);
+	EXPECT_EQ(rv32_run(&m->cpu, 1000000), RV32_STOP_LOCKUP);
 	EXPECT_EQ(m->cpu.lockup_cause, cause);
 	EXPECT_EQ(m->cpu.lockup_tval, tval);
 	expect_trap(m, "the first exception is kept", CODE, RV32_CAUSE_ECALL_M, 0);
@@ -121,6 +123,7 @@ static void check_lockup(struct machine *m, uint32_t cause, uint32_t tval)
 	/* It stays so, whatever comes. */
 	uint64_t steps = m->cpu.steps;
 
+	EXPECT_LT(steps, 10);
 	rv32_line_set(&m->cpu, RV32_LINE_EXT, true);
 	EXPECT_EQ(rv32_run(&m->cpu, 1000), RV32_STOP_LOCKUP);
 	EXPECT_EQ(m->cpu.steps, steps);
@@ -344,6 +347,37 @@ TEST(a_store_that_changes_a_line_is_seen_by_the_next_instruction)
 	rv32_run(&m.cpu, 2);
 	EXPECT_EQ(m.cpu.x[5], 1);
 	EXPECT_EQ(m.cpu.pc, CODE + 8);
+}
+
+static void *other_thread(void *arg)
+{
+	struct machine *m = arg;
+
+	m->answer = 4711;
+	rv32_line_set(&m->cpu, RV32_LINE_EXT, true);
+	return NULL;
+}
+
+/* The handler reads, through the bus, what the other thread left before it raised the line. */
+TEST(another_thread_raises_a_line)
+{
+	struct machine m;
+	pthread_t thread;
+	int slices = 0;
+
+	ASSERT_TRUE(setup(&m, HANDLER, RV32_MSTATUS_MIE));
+	csr_set(&m, RV32_CSR_MIE, 0x800);
+	m.cpu.x[6] = 0x40000000;
+	machine_poke(&m, CODE, JAL(0, 0));
+	machine_poke(&m, HANDLER, LW(5, 0, 6));
+	machine_poke(&m, HANDLER + 4, WFI);
+	machine_poke(&m, HANDLER + 8, JAL(0, -4));
+	ASSERT_EQ(pthread_create(&thread, NULL, other_thread, &m), 0);
+	while (!m.loads && slices++ < 1000000)
+		rv32_run(&m.cpu, 1000);
+	ASSERT_EQ(pthread_join(thread, NULL), 0);
+	EXPECT_EQ(m.cpu.x[5], 4711);
+	expect_trap(&m, "from a thread", CODE, RV32_CAUSE_INTERRUPT | RV32_LINE_EXT, 0);
 }
 
 /* --- wfi ---------------------------------------------------------------------------------------------------- */
