@@ -69,8 +69,8 @@ int pci_func_read(const struct pci_func *f, uint64_t off, void *buf, size_t len)
 /* Writes [off, off + len); returns events (PCI_EV_*), or -EINVAL outside the space. */
 int pci_func_write(struct pci_func *f, uint64_t off, const void *buf, size_t len) __attribute__((warn_unused_result));
 
-/* Everything to its power-on value. Sticky error bits (AER status, log) survive a function level reset. */
-void pci_func_reset(struct pci_func *f, bool flr);
+/* Everything to its power-on value. (Nothing here sets the sticky error bits that a real reset would keep.) */
+void pci_func_reset(struct pci_func *f);
 
 enum pci_power pci_func_power(const struct pci_func *f);
 bool pci_func_bus_master(const struct pci_func *f);

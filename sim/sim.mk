@@ -42,3 +42,11 @@ $(O)/sim/libsnpu-engine.a: $(addprefix $(O)/,$(ENGINE_OBJS))
 UNIT_TESTS += engine mmu
 engine_OBJS = $(ENGINE_OBJS)
 mmu_OBJS = sim/mmu.o
+
+# The PCI face: only the card in its own process needs it. SIM_FACE_LIBS goes with SIM_FACE_OBJS.
+SIM_FACE_OBJS = $(addprefix sim/,vfu.o vfu_msg.o vfu_link.o vfu_irq.o dma.o pci.o)
+SIM_FACE_LIBS = -ljansson
+
+UNIT_TESTS += dma pci
+dma_OBJS = sim/dma.o
+pci_OBJS = sim/pci.o
