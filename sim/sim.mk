@@ -50,3 +50,6 @@ SIM_FACE_LIBS = -ljansson
 UNIT_TESTS += dma pci
 dma_OBJS = sim/dma.o
 pci_OBJS = sim/pci.o
+UNIT_TESTS += vfu
+vfu_OBJS = $(SIM_FACE_OBJS)
+vfu_LIBS = $(SIM_FACE_LIBS)
