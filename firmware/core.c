@@ -57,9 +57,8 @@ static void core_doorbells(enum snpu_core_reg reg, uint32_t first)
 		return;
 	core_write(reg, bits);
 	core_fence();
-	for (uint32_t i = 0; i < 32; i++)
-		if (bits >> i & 1)
-			queue_rung(&queues[first + i]);
+	for (; bits; bits &= bits - 1)
+		queue_rung(&queues[first + bit_lowest(bits)]);
 }
 
 void core_pass(void)

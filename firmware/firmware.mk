@@ -42,3 +42,23 @@ $(FW_IMAGE): $(FW_DIR)/snpu-fw.elf $(FW_DIR)/mkfw
 $(FW_BADS): $(FW_DIR)/bad/%/snpu/snpu-fw-1.bin: $(FW_DIR)/snpu-fw.elf $(FW_DIR)/mkfw
 	@mkdir -p $(@D)
 	$(Q)$(FW_DIR)/mkfw --corrupt $* $< $@
+
+# --- tests: firmware/tests runs on the core, with everything of the firmware but its loop ------------------------
+FW_TEST_OBJS = $(patsubst firmware/%.c,$(FW_DIR)/rv32/%.c.o,$(wildcard firmware/tests/*.c))
+FW_TEST_BIN  = $(FW_DIR)/fw-test.bin
+
+$(FW_DIR)/fw-test.elf: $(FW_OBJS) $(FW_TEST_OBJS) firmware/snpu-fw.lds
+	$(call say,FWLD,$(@F))
+	$(Q)$(FW_CROSS)gcc $(FW_CFLAGS) $(FW_LDFLAGS) $(filter %.o,$^) -o $@
+
+$(FW_TEST_BIN): $(FW_DIR)/fw-test.elf $(FW_DIR)/mkfw
+	$(Q)$(FW_DIR)/mkfw $< $@
+
+UNIT_TESTS   += fw_core fw_image
+fw_core_OBJS  = tests/unit/fw_bus.o sim/rv32.o
+fw_image_OBJS = tests/unit/fw_bus.o sim/rv32.o
+fw_image_LIBS = -lnettle
+CFLAGS_tests/unit/fw_core_test.o  = -DFW_DIR='"$(abspath $(FW_DIR))"'
+CFLAGS_tests/unit/fw_image_test.o = -DFW_DIR='"$(abspath $(FW_DIR))"'
+$(O)/tests/unit/fw_core_test: | $(FW_TEST_BIN)
+$(O)/tests/unit/fw_image_test: | $(FW_IMAGE) $(FW_BADS)

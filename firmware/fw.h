@@ -77,6 +77,7 @@ void *memcpy(void *dst, const void *src, size_t n);
 void *memset(void *dst, int c, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 size_t strlen(const char *s);
+uint32_t bit_lowest(uint32_t v);	/* index of the lowest bit set; v is not 0 */
 
 /* snprintf of %s %c %d %u %x %%, with l or ll, a width and 0-padding. Returns the characters put, without the zero. */
 size_t fmt_vprint(char *buf, size_t size, const char *fmt, va_list ap) __attribute__((format(printf, 3, 0)));

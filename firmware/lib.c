@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The four functions that the compiler may call by itself (GCC manual, "Standards"), and strlen. Used on the core's
- * memory and on the control area alike.
+ * Functions that the compiler may call by itself (GCC manual, "Standards"), strlen, and a bit search, which the core has
+ * no instruction for. Used on the core's memory and on the control area alike.
  */
 #include "fw.h"
 
@@ -47,5 +47,17 @@ size_t strlen(const char *s)
 
 	while (s[n])
 		n++;
+	return n;
+}
+
+uint32_t bit_lowest(uint32_t v)
+{
+	uint32_t n = 0;
+
+	for (uint32_t step = 16; step; step /= 2)
+		if (!(v & ((1u << step) - 1))) {
+			n += step;
+			v >>= step;
+		}
 	return n;
 }

@@ -62,9 +62,11 @@ static bool sched_has(const uint32_t *set, uint32_t i)
 /* The first member after `after`, in a circle that ends with `after` itself. */
 static uint32_t sched_next(const uint32_t *set, uint32_t after)
 {
-	for (uint32_t i = 1; i <= SNPU_QUEUES; i++)
-		if (sched_has(set, (after + i) % SNPU_QUEUES))
-			return (after + i) % SNPU_QUEUES;
+	uint32_t w = (after + 1) / 32 % WORDS, mask = ~0u << (after + 1) % 32;
+
+	for (uint32_t i = 0; i <= WORDS; i++, w = (w + 1) % WORDS, mask = ~0u)
+		if (set[w] & mask)
+			return 32 * w + bit_lowest(set[w] & mask);
 	return SCHED_NONE;
 }
 
@@ -79,19 +81,31 @@ static uint32_t sched_left(uint32_t priority, uint64_t now)
 	return ran < left ? left - (uint32_t)ran : 0;
 }
 
+/* Whether a job may start that did not run before. The ring is only asked when there is such a job. */
+static bool sched_room(void)
+{
+	uint32_t any = 0;
+
+	for (uint32_t p = 0; p < SCHED_PRIORITIES; p++)
+		for (uint32_t w = 0; w < WORDS; w++)
+			any |= sched.ready[p][w] & ~sched.started[w];
+	return any && event_room();
+}
+
 /* The queue that should have the engine now; *end_us is when that could change although nothing else happens. */
 static uint32_t sched_pick(uint64_t now, uint64_t *end_us)
 {
-	bool room = event_room();
+	bool room = sched_room();
 
 	*end_us = TIME_NEVER;
 	for (uint32_t p = SCHED_PRIORITIES; p-- > 0;) {
-		uint32_t set[WORDS], turn = sched.turn[p].queue, left = sched_left(p, now), next, any = 0;
+		uint32_t set[WORDS], turn = sched.turn[p].queue, left, next, any = 0;
 
 		for (uint32_t w = 0; w < WORDS; w++)
 			any |= set[w] = sched.ready[p][w] & (room ? ~0u : sched.started[w]);
 		if (!any)
 			continue;
+		left = sched_left(p, now);
 		next = sched_next(set, turn);
 		if (!left || !sched_has(set, turn))
 			return next;
@@ -173,7 +187,9 @@ void sched_engine_stopped(void)
 		return;
 	q = &queues[sched.running];
 	left = sched_left(q->priority, now);
-	sched.turn[q->priority].left_us = left ? left - 1 : 0;	/* a run costs something even if the clock did not move */
+	if (left && now == sched.since_us)
+		left--;			/* a run costs something even if the clock did not move */
+	sched.turn[q->priority].left_us = left;
 	queue_job_ran(q, now - sched.since_us);
 	sched_running_set(SCHED_NONE);
 	if (result == SNPU_ENG_DONE)
