@@ -25,6 +25,7 @@
 #include "snpu/snpu.h"
 
 #define SNPU_PAGE		4096ull
+#define SNPU_PROFILE_SLOTS_MAX	65536u		/* rows a job may have; a packet's slot has 16 bits */
 
 struct snpu_backend_ops;
 
@@ -88,7 +89,7 @@ struct snpu_queue {
 struct snpu_fence {
 	struct snpu_device *dev;		/* (device level), referenced */
 	struct snpu_queue *queue;		/* (device level), referenced */
-	atomic_uint refs;			/* (device level) handle, and jobs that wait for it */
+	atomic_uint refs;			/* handle, jobs that wait for it, and the backend; see submit */
 	uint64_t seqno;				/* (device level) of the job in its queue, from 1 */
 };
 
@@ -138,7 +139,8 @@ struct snpu_backend_ops {
 
 	/*
 	 * Puts a job into the queue; queue->lock is held. `fence`: the caller wants one. job->waits are fences of this device;
-	 * the backend takes references (snpu_fence_get) for as long as it needs them.
+	 * the backend takes references (snpu_fence_get) for as long as it needs them. A backend that keeps the fence for its own
+	 * thread starts with refs = 2 and gives its reference back with snpu_fence_put(); otherwise refs = 1.
 	 */
 	int (*submit)(struct snpu_queue *queue, const struct snpu_job *job, struct snpu_fence **fence);
 	/*
@@ -163,7 +165,7 @@ void snpu_vm_put(struct snpu_vm *vm);
 void snpu_fence_get(struct snpu_fence *fence);
 void snpu_fence_put(struct snpu_fence *fence);
 
-/* The binding that holds `va`, or NULL; vm->lock held. *next: first address above va where something else begins. */
+/* The binding that holds `va`, or NULL; vm->lock held. */
 const struct snpu_binding *snpu_vm_find(const struct snpu_vm *vm, uint64_t va);
 
 /* CLOCK_MONOTONIC in ns. */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Buffers: argument checks, references and the one mapping that is kept. Memory is the backend's. Any thread.
+ */
+#include "device/object.h"
+
+void snpu_bo_get(struct snpu_bo *bo)
+{
+	atomic_fetch_add_explicit(&bo->refs, 1, memory_order_relaxed);
+}
+
+void snpu_bo_put(struct snpu_bo *bo)
+{
+	struct snpu_device *dev = bo->dev;
+
+	if (atomic_fetch_sub_explicit(&bo->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	pthread_mutex_destroy(&bo->lock);
+	dev->ops->bo_destroy(bo);
+	snpu_device_put(dev);
+}
+
+int snpu_bo_create(struct snpu_device *device, uint64_t size, uint32_t flags, struct snpu_bo **out)
+{
+	struct snpu_bo *bo;
+	uint64_t rounded;
+	int err;
+
+	if (!device || !out)
+		return snpu_fail(-EINVAL, "buffer: the device or the result pointer is NULL");
+	if (flags & ~SNPU_BO_DEVICE)
+		return snpu_fail(-EINVAL, "buffer: flags %#x are not defined; use SNPU_BO_DEVICE or 0", flags);
+	if (!size || !snpu_add(size, SNPU_PAGE - 1, &rounded))
+		return snpu_fail(-EINVAL, "buffer: %llu bytes is not a size", (unsigned long long)size);
+	rounded &= ~(SNPU_PAGE - 1);
+	err = device->ops->bo_create(device, rounded, flags, &bo);
+	if (err)
+		return err;
+	bo->dev = device;
+	bo->size = rounded;
+	bo->flags = flags;
+	bo->map = NULL;
+	atomic_init(&bo->refs, 1);
+	pthread_mutex_init(&bo->lock, NULL);
+	snpu_device_get(device);
+	*out = bo;
+	return 0;
+}
+
+void snpu_bo_free(struct snpu_bo *bo)
+{
+	if (bo)
+		snpu_bo_put(bo);
+}
+
+uint64_t snpu_bo_size(const struct snpu_bo *bo)
+{
+	return bo ? bo->size : 0;
+}
+
+int snpu_bo_map(struct snpu_bo *bo, void **ptr)
+{
+	int err = 0;
+
+	if (!bo || !ptr)
+		return snpu_fail(-EINVAL, "buffer: the handle or the result pointer is NULL");
+	pthread_mutex_lock(&bo->lock);
+	if (!bo->map)
+		err = bo->dev->ops->bo_map(bo, &bo->map);
+	if (!err)
+		*ptr = bo->map;
+	pthread_mutex_unlock(&bo->lock);
+	return err;
+}
