@@ -98,6 +98,8 @@ SNPU_API int snpu_model_set_param(struct snpu_model *m, unsigned node, const cha
 			 const float *data);
 /** Integer parameters: "shape" of Input and Output; "start_dim", "end_dim", "input_type" of Flatten. */
 SNPU_API int snpu_model_set_ints(struct snpu_model *m, unsigned node, const char *param, unsigned count, const int64_t *values);
+/** 1 when the node's type has a parameter of that name for snpu_model_set_param(), 2 for snpu_model_set_ints(), else 0. */
+SNPU_API int snpu_model_has_param(const struct snpu_model *m, unsigned node, const char *param);
 /** An edge; @from's output is added to @to's input, in the order of the calls. A second one between the same nodes is dropped with a note. */
 SNPU_API int snpu_model_add_edge(struct snpu_model *m, unsigned from, unsigned to);
 /** dt that the model's author wrote down, in seconds. */

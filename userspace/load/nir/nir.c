@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads .nir files (NIR graphs in HDF5) into a model. A client of snpu_model.h like any other: what is here is the
+ * file's layout, nested graphs and the repair of edges; what a network must be is checked by the model itself.
+ *
+ * HDF5 keeps global state and Debian builds it without locks, so one lock is held around everything that calls it. A
+ * process that uses HDF5 itself must not do so at the same time in another thread.
+ *
+ * Files may be damaged or hostile: everything that is read has a limit, the order of groups and edges means nothing.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "load/nir/h5.h"
+#include "snpu/snpu_model.h"
+
+#define NESTING		8		/* graphs in graphs; also ends cycles of hard links */
+#define MAX_CHILDREN	4096
+#define MAX_EDGES	65536
+#define MAX_FILE	(16ull << 30)
+
+#define GRAPH(prefix)	((prefix)[0] ? (prefix) : "/")
+
+static pthread_mutex_t hdf5_lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct reader {
+	struct h5x x;
+	struct snpu_model *model;
+	unsigned nodes;			/* groups visited so far */
+};
+
+/* A node of a graph as its edges see it: a plain node is both ends itself, a nested graph has an Input and an Output. */
+struct child {
+	char name[H5X_NAME];
+	int in, out;			/* node numbers; -1: the nested graph has none */
+	unsigned ins, outs;		/* how many Inputs and Outputs the nested graph has */
+	bool graph, used, fed;
+};
+
+struct graph {
+	struct child *child;		/* [n] */
+	unsigned n;
+	int in, out;
+	unsigned ins, outs;
+};
+
+static int read_graph(struct reader *r, hid_t group, const char *prefix, unsigned depth, struct graph *out);
+
+static int read_type(hid_t group, const char *path, char type[H5X_NAME])
+{
+	hid_t set;
+	int err = h5x_get(group, "type", H5I_DATASET, &set);
+
+	if (err == 0)
+		err = snpu_fail(-EBADMSG, "it has no type; check the program that wrote the file");
+	if (err == 1) {
+		err = h5x_read_string(set, "type", type);
+		h5x_put(set);
+	}
+	return err ? snpu_fail_in(err, "node '%s'", path) : 0;
+}
+
+static int store_floats(struct reader *r, unsigned node, const char *name, const struct h5x_array *a)
+{
+	float *f = malloc((a->count ? a->count : 1) * sizeof(*f));
+	int err;
+
+	if (!f)
+		return snpu_fail(-ENOMEM, "no memory for the %llu numbers of '%s'", (unsigned long long)a->count, name);
+	for (uint64_t i = 0; i < a->count; i++)
+		f[i] = a->floats ? (float)a->f[i] : (float)a->i[i];
+	err = snpu_model_set_param(r->model, node, name, a->rank, a->shape, f);
+	free(f);
+	return err;
+}
+
+/* One dataset of a node. What the node's type does not have is noted and left alone. */
+static int read_param(struct reader *r, hid_t group, unsigned node, const char *path, const char *name)
+{
+	int has = snpu_model_has_param(r->model, node, name), err;
+	struct h5x_array a = { 0 };
+	hid_t set;
+
+	if (!has)
+		return snpu_model_add_note(r->model, SNPU_NOTE_INFO, "field-ignored", path, "'%s' means nothing for this type of node and is ignored", name);
+	err = h5x_get(group, name, H5I_DATASET, &set);
+	if (err != 1)
+		return err ? snpu_fail_in(err, "node '%s'", path) : 0;
+	err = h5x_read(&r->x, set, name, &a);
+	if (err)
+		snpu_fail_in(err, "node '%s'", path);
+	else if (has == 1)
+		err = store_floats(r, node, name, &a);
+	else if (a.floats || a.count > SNPU_MAX_RANK)
+		err = snpu_fail(-EBADMSG, "node '%s': '%s' must be at most %d whole numbers; check the program that wrote the file", path, name, SNPU_MAX_RANK);
+	else
+		err = snpu_model_set_ints(r->model, node, name, (unsigned)a.count, a.i);
+	h5x_array_free(&a);
+	h5x_put(set);
+	return err;
+}
+
+static int read_plain(struct reader *r, hid_t group, const char *path, const char *type, struct child *c)
+{
+	char name[H5X_NAME];
+	uint64_t n;
+	int node = snpu_model_add_node(r->model, path, type), err;
+
+	if (node < 0)
+		return node;
+	c->in = c->out = node;
+	c->ins = c->outs = 1;
+	err = h5x_count(group, &n);
+	for (uint64_t i = 0; i < n && !err; i++) {
+		err = h5x_name(group, i, name);
+		if (!err && strcmp(name, "type") && strcmp(name, "metadata"))
+			err = read_param(r, group, (unsigned)node, path, name);
+	}
+	return err;
+}
+
+static int read_child(struct reader *r, hid_t nodes, const char *prefix, unsigned depth, struct child *c, char type[H5X_NAME])
+{
+	char path[H5X_NAME];
+	struct graph g = { 0 };
+	hid_t group;
+	int err;
+
+	if (snprintf(path, sizeof(path), "%s%s", prefix, c->name) >= (int)sizeof(path))
+		return snpu_fail(-EBADMSG, "the name of node '%s' is longer than %d bytes with the graphs around it", c->name, H5X_NAME - 1);
+	if (++r->nodes > MAX_CHILDREN)
+		return snpu_fail(-EBADMSG, "the file has more than %d nodes; it is damaged, or contains itself", MAX_CHILDREN);
+	err = h5x_get(nodes, c->name, H5I_GROUP, &group);
+	if (err != 1)
+		return err ? snpu_fail_in(err, "node '%s'", path) : snpu_fail(-EBADMSG, "node '%s' is damaged", path);
+	err = read_type(group, path, type);
+	if (!err && !strcmp(type, "NIRGraph")) {
+		if (strlen(path) + 1 < sizeof(path))
+			strcat(path, "/");
+		err = read_graph(r, group, path, depth + 1, &g);
+		c->graph = true;
+		c->in = g.in;
+		c->out = g.out;
+		c->ins = g.ins;
+		c->outs = g.outs;
+		free(g.child);
+	} else if (!err) {
+		err = read_plain(r, group, path, type, c);
+	}
+	h5x_put(group);
+	return err;
+}
+
+static int read_children(struct reader *r, hid_t nodes, const char *prefix, unsigned depth, struct graph *g)
+{
+	char type[H5X_NAME];
+	uint64_t n;
+	int err = h5x_count(nodes, &n);
+
+	if (err)
+		return err;
+	if (n > MAX_CHILDREN)
+		return snpu_fail(-EBADMSG, "graph '%s' has %llu nodes, at most %d are possible", GRAPH(prefix), (unsigned long long)n, MAX_CHILDREN);
+	g->child = calloc(n ? n : 1, sizeof(*g->child));
+	if (!g->child)
+		return snpu_fail(-ENOMEM, "no memory for the %llu nodes of graph '%s'", (unsigned long long)n, GRAPH(prefix));
+	for (; g->n < n; g->n++) {
+		struct child *c = &g->child[g->n];
+
+		err = h5x_name(nodes, g->n, c->name);
+		if (!err)
+			err = read_child(r, nodes, prefix, depth, c, type);
+		if (err)
+			return err;
+		if (!c->graph && !strcmp(type, "Input")) {
+			g->in = c->in;
+			g->ins++;
+		}
+		if (!c->graph && !strcmp(type, "Output")) {
+			g->out = c->out;
+			g->outs++;
+		}
+	}
+	return 0;
+}
+
+static struct child *find_child(const struct graph *g, const char *name)
+{
+	for (unsigned i = 0; i < g->n; i++)
+		if (!strcmp(g->child[i].name, name))
+			return &g->child[i];
+	return NULL;
+}
+
+/*
+ * Marks the nodes that edges name. When edges name exactly one node that is not there, and exactly one node is named by
+ * no edge, they mean each other (*alias): an exporter that renamed one and not the other. Otherwise it is an error.
+ */
+static int resolve_names(struct reader *r, const char *prefix, const struct graph *g, char **ends, uint64_t n_ends, const char **unknown,
+			 struct child **alias)
+{
+	unsigned unused = 0;
+
+	*unknown = NULL;
+	for (uint64_t i = 0; i < n_ends; i++) {
+		struct child *c = find_child(g, ends[i]);
+
+		if (c)
+			c->used = true;
+		else if (!*unknown)
+			*unknown = ends[i];
+		else if (strcmp(*unknown, ends[i]))
+			return snpu_fail(-EBADMSG, "edges of graph '%s' name the nodes '%s' and '%s', which do not exist; check the program that wrote the file",
+					 GRAPH(prefix), *unknown, ends[i]);
+	}
+	if (!*unknown)
+		return 0;
+	for (unsigned i = 0; i < g->n; i++)
+		if (!g->child[i].used) {
+			*alias = &g->child[i];
+			unused++;
+		}
+	if (unused != 1)
+		return snpu_fail(-EBADMSG, "edges of graph '%s' name the node '%s', which does not exist, and %u nodes are without edges, so it cannot be told which is meant; check the program that wrote the file",
+				 GRAPH(prefix), *unknown, unused);
+	(*alias)->used = true;
+	return snpu_model_add_note(r->model, SNPU_NOTE_ASSUMED, "edge-repaired", (*alias)->name,
+				   "edges of graph '%s' name '%s', which does not exist; taken to mean this node, the only one without edges", GRAPH(prefix), *unknown);
+}
+
+static int add_edge(struct reader *r, const char *prefix, const struct child *from, struct child *to)
+{
+	if (from->outs != 1 || to->ins != 1)
+		return snpu_fail(-ENOTSUP, "the nested graph '%s%s' has %u %s, so an edge to its name is ambiguous; give it exactly one", prefix,
+				 from->outs != 1 ? from->name : to->name, from->outs != 1 ? from->outs : to->ins, from->outs != 1 ? "Outputs" : "Inputs");
+	to->fed = true;
+	return snpu_model_add_edge(r->model, (unsigned)from->out, (unsigned)to->in);
+}
+
+static int read_edges(struct reader *r, hid_t group, const char *prefix, struct graph *g)
+{
+	const char *unknown;
+	struct child *alias = NULL;
+	char **ends = NULL;
+	uint64_t n = 0;
+	hid_t set;
+	int err = h5x_get(group, "edges", H5I_DATASET, &set);
+
+	if (err != 1)
+		return err ? snpu_fail_in(err, "graph '%s'", GRAPH(prefix))
+			   : snpu_fail(-EBADMSG, "graph '%s' has no list of edges; check the program that wrote the file", GRAPH(prefix));
+	err = h5x_read_pairs(&r->x, set, "edges", MAX_EDGES, &ends, &n);
+	h5x_put(set);
+	if (!err)
+		err = resolve_names(r, prefix, g, ends, 2 * n, &unknown, &alias);
+	for (uint64_t i = 0; i < n && !err; i++) {
+		struct child *from = find_child(g, ends[2 * i]), *to = find_child(g, ends[2 * i + 1]);
+
+		err = add_edge(r, prefix, from ? from : alias, to ? to : alias);
+	}
+	for (unsigned i = 0; i < g->n && !err; i++)
+		if (g->child[i].graph && !g->child[i].fed)
+			err = snpu_fail(-EBADMSG, "nothing leads into the nested graph '%s%s'; connect it or remove it", prefix, g->child[i].name);
+	free(ends);
+	return err;
+}
+
+static int read_graph(struct reader *r, hid_t group, const char *prefix, unsigned depth, struct graph *out)
+{
+	struct graph g = { .in = -1, .out = -1 };
+	hid_t nodes;
+	int err;
+
+	if (depth > NESTING)
+		return snpu_fail(-EBADMSG, "graphs are nested more than %d deep at '%s'; the file is damaged, or contains itself", NESTING, GRAPH(prefix));
+	err = h5x_get(group, "nodes", H5I_GROUP, &nodes);
+	if (err == 0)
+		err = snpu_fail(-EBADMSG, "graph '%s' has no nodes; check the program that wrote the file", GRAPH(prefix));
+	if (err < 0)
+		return err;
+	err = read_children(r, nodes, prefix, depth, &g);
+	h5x_put(nodes);
+	if (!err)
+		err = read_edges(r, group, prefix, &g);
+	*out = g;
+	return err;
+}
+
+/* metadata/dt is the author's own word on the time step; a hint, so one that cannot be read is no error. */
+static int read_metadata(struct reader *r, hid_t node)
+{
+	struct h5x_array a = { 0 };
+	hid_t meta, set;
+	double dt = 0;
+	int err;
+
+	if (!h5x_is_group(node, "metadata") || h5x_get(node, "metadata", H5I_GROUP, &meta) != 1)
+		return 0;
+	err = h5x_get(meta, "dt", H5I_DATASET, &set);
+	if (err == 1) {
+		err = h5x_read(&r->x, set, "dt", &a);
+		if (!err && a.count == 1)
+			dt = a.floats ? a.f[0] : (double)a.i[0];
+		h5x_array_free(&a);
+		h5x_put(set);
+		err = dt > 0.0 && dt < 1e9 ? snpu_model_set_dt(r->model, dt)
+					   : snpu_model_add_note(r->model, SNPU_NOTE_WARNING, "metadata-dt", "", "the dt in the file's metadata is not a time step and is ignored");
+	}
+	h5x_put(meta);
+	return err < 0 ? err : 0;
+}
+
+static int read_version(struct reader *r)
+{
+	char version[H5X_NAME], format[64] = "NIR";
+	hid_t set;
+	int err = h5x_get(r->x.file, "version", H5I_DATASET, &set);
+
+	if (err == 1) {
+		if (!h5x_read_string(set, "version", version))
+			snprintf(format, sizeof(format), "NIR %.32s", version);
+		h5x_put(set);
+	}
+	return snpu_model_set_format(r->model, format);
+}
+
+static int read_root(struct reader *r)
+{
+	char type[H5X_NAME];
+	struct graph g = { 0 };
+	struct child single = { .name = "node" };
+	hid_t node;
+	int err = h5x_get(r->x.file, "node", H5I_GROUP, &node);
+
+	if (err == 0)
+		return snpu_fail(-EBADMSG, "it is an HDF5 file, but not a NIR graph (there is no group 'node'); give a file that nir.write() made");
+	if (err < 0)
+		return err;
+	err = read_type(node, "/", type);
+	if (!err)
+		err = strcmp(type, "NIRGraph") ? read_plain(r, node, single.name, type, &single) : read_graph(r, node, "", 1, &g);
+	free(g.child);
+	if (!err)
+		err = read_metadata(r, node);
+	h5x_put(node);
+	return err ? err : read_version(r);
+}
+
+static int read_locked(struct reader *r, const void *mem, size_t size)
+{
+	int err;
+
+	pthread_mutex_lock(&hdf5_lock);
+	err = h5x_open(&r->x, mem, size);
+	if (!err) {
+		err = read_root(r);
+		h5x_close(&r->x);
+	}
+	pthread_mutex_unlock(&hdf5_lock);
+	return err;
+}
+
+int snpu_model_load_nir_memory(const void *mem, size_t size, struct snpu_model **out)
+{
+	struct reader r = { 0 };
+	int err;
+
+	if (size >= 4 && !memcmp(mem, "PK\3\4", 4))
+		return snpu_fail(-EBADMSG, "it is a zip archive, not a NIR file; torch.save() writes such files: export the network with nir.write() instead");
+	err = snpu_model_create(&r.model);
+	if (err)
+		return err;
+	err = read_locked(&r, mem, size);
+	if (!err)
+		err = snpu_model_finish(r.model);
+	if (err) {
+		snpu_model_free(r.model);
+		return err;
+	}
+	*out = r.model;
+	return 0;
+}
+
+static int read_all(int fd, const char *path, void **mem, size_t *size)
+{
+	struct stat st;
+	size_t at = 0;
+	char *p;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return snpu_fail(-EINVAL, "'%s' is not a regular file; give a .nir file", path);
+	if ((uint64_t)st.st_size > MAX_FILE)
+		return snpu_fail(-EFBIG, "'%s' has %lld bytes, at most %llu are read", path, (long long)st.st_size, MAX_FILE);
+	*size = (size_t)st.st_size;
+	p = malloc(*size ? *size : 1);
+	if (!p)
+		return snpu_fail(-ENOMEM, "no memory for the %zu bytes of '%s'", *size, path);
+	while (at < *size) {
+		ssize_t n = read(fd, p + at, *size - at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			int err = n < 0 ? -errno : -EIO;
+
+			free(p);
+			return snpu_fail(err, "cannot read '%s' beyond byte %zu: %s", path, at, n < 0 ? strerror(-err) : "it became shorter");
+		}
+		at += (size_t)n;
+	}
+	*mem = p;
+	return 0;
+}
+
+int snpu_model_load_nir(const char *path, struct snpu_model **out)
+{
+	void *mem = NULL;
+	size_t size = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
+
+	if (fd < 0) {
+		err = -errno;
+		return snpu_fail(err, "cannot open '%s': %s", path, strerror(-err));
+	}
+	err = read_all(fd, path, &mem, &size);
+	close(fd);
+	if (!err) {
+		err = snpu_model_load_nir_memory(mem, size, out);
+		if (err)
+			snpu_fail_in(err, "'%s'", path);
+	}
+	free(mem);
+	return err;
+}
