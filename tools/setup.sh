@@ -163,14 +163,27 @@ in_root() { # in_root ROOT PROGRAM ARG0 ARGS...
 	"$r/usr/lib64/ld-linux-x86-64.so.2" --library-path "$r/usr/lib/x86_64-linux-gnu" --argv0 "$arg0" "$r$prog" "$@"
 }
 
+# Takes the ELF kernel out of a bzImage (boot protocol 2.08: payload_offset and payload_length at 0x248, counted
+# from the end of the setup sectors). QEMU boots it through its PVH entry, which saves an emulated processor the
+# 3 to 4 seconds of decompressing.
+vmlinux_extract() { # vmlinux_extract ROOT BZIMAGE OUT
+	setup=$(($(od -An -tu1 -j497 -N1 "$2") + 1))
+	# shellcheck disable=SC2046 # two numbers
+	set -- "$1" "$2" "$3" $(od -An -tu4 -j584 -N8 "$2")
+	tail -c "+$((setup * 512 + $4 + 1))" "$2" | head -c "$(($5 - 4))" | in_root "$1" /usr/bin/zstd zstd -dqc >"$3"
+	[ "$(head -c 4 "$3" | tail -c 3)" = ELF ] || die "$2 does not hold a zstd-compressed ELF kernel"
+}
+
 # What the packages' own scripts would have done, as far as it is needed: depmod, and a list of the kernels.
 root_finish() { # root_finish ROOT KERNELS
 	while read -r s k; do
 		in_root "$1" /usr/bin/kmod depmod -b "$1" "$k"
 		# 6.12 puts the image below /boot, 7.x with the modules.
-		for image in "boot/vmlinuz-$k" "usr/lib/modules/$k/vmlinuz"; do
-			[ -f "$1/$image" ] && echo "$s $k $image" && break
-		done || die "package linux-image-$k holds no vmlinuz where one is expected"
+		image=$1/boot/vmlinuz-$k
+		[ -f "$image" ] || image=$1/usr/lib/modules/$k/vmlinuz
+		[ -f "$image" ] || die "package linux-image-$k holds no vmlinuz where one is expected"
+		vmlinux_extract "$1" "$image" "$1/boot/vmlinux-$k" </dev/null
+		echo "$s $k boot/vmlinux-$k"
 	done <"$2" >"$1/kernels"
 }
 
