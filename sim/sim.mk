@@ -50,11 +50,13 @@ SIM_FACE_LIBS = -ljansson
 UNIT_TESTS += dma pci
 dma_OBJS = sim/dma.o
 pci_OBJS = sim/pci.o
-UNIT_TESTS += vfu vfu_life
+UNIT_TESTS += vfu vfu_life vfu_fuzz
 vfu_OBJS = $(SIM_FACE_OBJS)
 vfu_life_OBJS = $(SIM_FACE_OBJS)
+vfu_fuzz_OBJS = tests/fuzz/vfu_fuzz.o $(SIM_FACE_OBJS)
 vfu_LIBS = $(SIM_FACE_LIBS)
 vfu_life_LIBS = $(SIM_FACE_LIBS)
+vfu_fuzz_LIBS = $(SIM_FACE_LIBS)
 
 # The card without its PCI face, and the whole simulator.
 CARD_OBJS := $(addprefix sim/,boot.o card.o card_doorbell.o card_engine.o card_regs.o core.o rv32.o) $(ENGINE_OBJS)
