@@ -62,3 +62,9 @@ CFLAGS_tests/unit/fw_core_test.o  = -DFW_DIR='"$(abspath $(FW_DIR))"'
 CFLAGS_tests/unit/fw_image_test.o = -DFW_DIR='"$(abspath $(FW_DIR))"'
 $(O)/tests/unit/fw_core_test: | $(FW_TEST_BIN)
 $(O)/tests/unit/fw_image_test: | $(FW_IMAGE) $(FW_BADS)
+
+UNIT_TESTS   += fw_card
+fw_card_OBJS  = $(addprefix sim/,card.o card_regs.o card_doorbell.o card_engine.o core.o boot.o rv32.o) $(ENGINE_OBJS)
+fw_card_LIBS  = -lnettle -lm
+CFLAGS_tests/unit/fw_card_test.o  = -DFW_DIR='"$(abspath $(FW_DIR))"'
+$(O)/tests/unit/fw_card_test: | $(FW_IMAGE) $(FW_BADS)

@@ -132,7 +132,6 @@ static void queue_advance(struct queue *q)
 	q->head++;
 	q->seqno_done++;
 	q->jobs++;
-	q->saved = false;
 	ctl_put64(&ctx->jobs, q->jobs);
 	ctl_put64(&ctx->seqno_done, q->seqno_done);
 	WRITE_ONCE(ctx->head, q->head);
@@ -161,7 +160,6 @@ static void queue_fault(struct queue *q, uint64_t seqno, uint32_t code, uint64_t
 	};
 
 	q->started = false;
-	q->saved = false;
 	queue_state_set(q, SNPU_QUEUE_FAULTED);
 	event_put(&event, sizeof(event));
 	log_put(LOG_WARN, "queue %lu: job %llu stopped by fault %lu: %s", queue_index(q), seqno, code, queue_fault_text(code));

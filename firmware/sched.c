@@ -161,7 +161,7 @@ void sched_run(void)
 	}
 	if (want != SCHED_NONE && want != sched.running && !sched.stopping)
 		sched_stop(SNPU_ENG_PREEMPT);
-	time_arm(sched.stopping ? TIME_NEVER : end_us);
+	time_arm(end_us);
 }
 
 bool sched_abort(const struct queue *q)

@@ -36,7 +36,6 @@ void trap_crash(const struct trap_frame *frame)
 	struct snpu_fw_crash *crash = ctl_at(SNPU_CTL_CRASH);
 	bool panicked = panic_message[0] != 0;
 
-	WRITE_ONCE(crash->magic, 0);
 	crash->cause = panicked ? TRAP_CAUSE_PANIC : frame->cause;
 	crash->pc = panicked ? panic_pc : frame->pc;
 	crash->value = panicked ? 0 : frame->value;

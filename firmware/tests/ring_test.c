@@ -207,9 +207,41 @@ static void event_bad_head(void)
 	WRITE_ONCE(event_ring()->head, event_ring()->tail);
 	core_pass();
 	EXPECT_EQ(event_ring()->tail, SNPU_EVENT_SLOTS + ARRAY_SIZE(bad));
-	WRITE_ONCE(event_ring()->head, 3);		/* back */
-	fill(0);
-	EXPECT_EQ(FW_HEADER->event_waiting, 0);
+}
+
+/* The same while slots are set aside: a head just past the tail must not look like room. */
+static void event_bad_head_reserved(void)
+{
+	struct snpu_fw_cmd_PING ping = { 0 };
+	uint32_t tail;
+
+	EXPECT_EQ(host_create(0, 0, 8), 0);
+	host_push(0, 1);
+	fill(1);
+	tail = event_ring()->tail;
+	for (uint32_t past = 1; past < 3; past++) {
+		WRITE_ONCE(event_ring()->head, tail + past);
+		(void)host_send(SNPU_FW_OP_PING, &ping, sizeof(ping));
+		core_pass();
+		EXPECT_EQ(event_ring()->tail, tail);
+	}
+	WRITE_ONCE(event_ring()->head, tail);
+	core_pass();
+	EXPECT_EQ(event_ring()->tail, tail + 2);
+}
+
+/* A slot holds its event and nothing of the one before. */
+static void event_clean(void)
+{
+	struct snpu_fw_cmd_PING ping = { .cookie = ~0ull };
+	uint8_t *slots = ctl_at(SNPU_CTL_EVENT_RING + SNPU_RING_ENTRIES);
+
+	memset(slots, 0xff, SNPU_FW_MSG_SIZE * 2);
+	EXPECT_EQ(host_call(SNPU_FW_OP_PING, &ping, sizeof(ping)), 0);
+	for (uint32_t i = sizeof(struct snpu_fw_event_REPLY); i < SNPU_FW_MSG_SIZE; i++)
+		EXPECT_EQ(slots[i], 0);
+	EXPECT_EQ(slots[SNPU_FW_MSG_SIZE], 0xff);
+	EXPECT_EQ(((struct snpu_fw_event_head *)slots)->pad, 0);
 }
 
 const struct test ring_tests[] = {
@@ -221,5 +253,7 @@ const struct test ring_tests[] = {
 	{ "event: a preempted job keeps its slot", event_full_preempted },
 	{ "event: a host that does not ring is slow, not stuck", event_forgetful_host },
 	{ "event: a head out of range is not believed", event_bad_head },
+	{ "event: nor while slots are set aside", event_bad_head_reserved },
+	{ "event: nothing old is left in a slot", event_clean },
 	{ 0 },
 };

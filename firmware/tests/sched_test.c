@@ -84,6 +84,27 @@ static void sched_fairness(void)
 		EXPECT(total[q] > 30000 - 1100 && total[q] < 30000 + 1100);
 }
 
+/* Jobs so short that the clock does not see them do not keep the engine for ever. */
+static void sched_no_time(void)
+{
+	union event event;
+	uint32_t jobs = 0;
+
+	EXPECT_EQ(host_create(0, 0, 64), 0);
+	EXPECT_EQ(host_create(1, 0, 64), 0);
+	host_push(0, 64);
+	host_push(1, 1);
+	core_pass();
+	while (engine_queue() == 0 && jobs < 2 * SCHED_SLICE_US) {
+		jobs++;
+		host_push(0, 1);
+		engine_stop(0, SNPU_ENG_DONE);
+		(void)host_event(&event);
+	}
+	EXPECT_EQ(engine_queue(), 1);
+	EXPECT(jobs <= SCHED_SLICE_US);
+}
+
 /* Higher priorities take the engine at the next packet, lower and equal ones do not; what was stopped is resumed. */
 static void sched_priority(void)
 {
@@ -192,6 +213,7 @@ const struct test sched_tests[] = {
 	{ "sched: turns within a priority", sched_round_robin },
 	{ "sched: a queue alone is not disturbed", sched_alone },
 	{ "sched: equal time for short and long jobs", sched_fairness },
+	{ "sched: jobs that take no time", sched_no_time },
 	{ "sched: priorities preempt and resume", sched_priority },
 	{ "sched: done while it was being preempted", sched_done_while_stopping },
 	{ "sched: a preempted job's times", sched_times },

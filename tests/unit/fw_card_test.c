@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The shipped firmware on the simulated card, driven through the BARs as a driver does: boot and its refusals, jobs on the
+ * real engine, preemption, faults, destruction, crashes and recovery. The interrupts are the card's.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "firmware/version.h"
+#include "sim/card.h"
+#include "snpu_core.h"
+#include "snpu_fw_abi.h"
+#include "snpu_isa.h"
+#include "snpu_regs.h"
+#include "tests/harness.h"
+
+#define GOOD		FW_DIR "/snpu/snpu-fw-1.bin"
+#define VRAM		CARD_VRAM_MIN
+#define TABLES		0x100000u	/* page tables, in device memory */
+#define PROGRAMS	0x200000u	/* 2 MiB of programs, in device memory */
+#define PROGRAM_VA	0x40000000ull
+#define FOREVER		0xffffffffu	/* iterations: hours */
+
+FIXTURE(host) {
+	struct card *card;
+	uint8_t *vram, *ctl;
+	struct snpu_fw_header *header;
+	struct snpu_fw_ring *cmds, *events;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	unsigned int irqs[SNPU_MSIX_VECTORS];
+	uint32_t last_id;
+	size_t prog;			/* bytes of programs so far */
+};
+
+static void irq(void *ctx, unsigned int vector)
+{
+	struct host *self = ctx;
+
+	pthread_mutex_lock(&self->lock);
+	self->irqs[vector]++;
+	pthread_cond_signal(&self->wake);
+	pthread_mutex_unlock(&self->lock);
+}
+
+static int no_host_read(void *ctx, uint64_t addr, void *buf, size_t len)
+{
+	return -EFAULT;
+}
+
+static int no_host_write(void *ctx, uint64_t addr, const void *buf, size_t len)
+{
+	return -EFAULT;
+}
+
+static uint32_t reg_read(struct host *self, enum snpu_reg reg)
+{
+	uint32_t v = 0;
+
+	card_bar_read(self->card, SNPU_BAR_REGS, reg, &v, sizeof(v));
+	return v;
+}
+
+static void reg_write(struct host *self, enum snpu_reg reg, uint32_t v)
+{
+	card_bar_write(self->card, SNPU_BAR_REGS, reg, &v, sizeof(v));
+}
+
+/* Stages an image and boots it; the enum snpu_boot_error, NONE when the firmware runs. */
+static uint32_t boot(struct host *self, const char *path)
+{
+	FILE *f = fopen(path, "rb");
+	size_t size = f ? fread(self->ctl + SNPU_CTL_IMAGE, 1, SNPU_FW_MAX_SIZE, f) : 0;
+	uint32_t status;
+
+	if (f)
+		fclose(f);
+	self->header->magic = 0;
+	reg_write(self, SNPU_REG_FW_OFFSET, SNPU_CTL_IMAGE);
+	reg_write(self, SNPU_REG_FW_SIZE, (uint32_t)size);
+	reg_write(self, SNPU_REG_BOOT, 1);
+	do {
+		usleep(200);
+		status = reg_read(self, SNPU_REG_BOOT_STATUS);
+	} while (SNPU_GET(status, BOOT_STATUS, STATE) < SNPU_BOOT_RUNNING);
+	return SNPU_GET(status, BOOT_STATUS, STATE) == SNPU_BOOT_FAILED ? SNPU_GET(status, BOOT_STATUS, ERROR) : SNPU_BOOT_ERR_NONE;
+}
+
+static bool ready(struct host *self)
+{
+	if (boot(self, GOOD) != SNPU_BOOT_ERR_NONE)
+		return false;
+	while (__atomic_load_n(&self->header->magic, __ATOMIC_ACQUIRE) != SNPU_FW_HEADER_MAGIC)
+		usleep(200);
+	return self->header->state == SNPU_FW_READY;
+}
+
+static void *table(struct host *self, unsigned int n)
+{
+	return self->vram + TABLES + n * 4096u;
+}
+
+FIXTURE_SETUP(host)
+{
+	struct card_config cfg = { .vram_size = VRAM, .ctx = self, .irq = irq, .host_read = no_host_read, .host_write = no_host_write };
+	const uint64_t dir = SNPU_PTE_VALID | SNPU_PTE_DEVICE;
+	uint64_t size;
+
+	(void)variant;
+	pthread_mutex_init(&self->lock, NULL);
+	pthread_cond_init(&self->wake, NULL);
+	ASSERT_EQ(card_create(&cfg, &self->card), 0);
+	self->vram = card_bar_mem(self->card, SNPU_BAR_VRAM, &size, &(int){ 0 });
+	self->ctl = self->vram + reg_read(self, SNPU_REG_CTL_OFFSET_LO);
+	self->header = (void *)(self->ctl + SNPU_CTL_HEADER);
+	self->cmds = (void *)(self->ctl + SNPU_CTL_CMD_RING);
+	self->events = (void *)(self->ctl + SNPU_CTL_EVENT_RING);
+	((uint64_t *)table(self, 0))[PROGRAM_VA >> 39] = (TABLES + 4096) | dir;
+	((uint64_t *)table(self, 1))[PROGRAM_VA >> 30 & 511] = (TABLES + 8192) | dir;
+	((uint64_t *)table(self, 2))[PROGRAM_VA >> 21 & 511] = PROGRAMS | dir | SNPU_PTE_LEAF | SNPU_PTE_READ;
+}
+
+FIXTURE_TEARDOWN(host)
+{
+	if (self->card)
+		card_destroy(self->card);
+}
+
+/* The next event, however long it takes; the harness has a time limit. */
+static const void *event(struct host *self)
+{
+	const void *e = self->ctl + SNPU_CTL_EVENT_RING + SNPU_RING_ENTRIES + self->events->head % SNPU_EVENT_SLOTS * SNPU_FW_MSG_SIZE;
+	static __thread uint8_t copy[SNPU_FW_MSG_SIZE];
+
+	pthread_mutex_lock(&self->lock);
+	while (__atomic_load_n(&self->events->tail, __ATOMIC_ACQUIRE) == self->events->head)
+		pthread_cond_wait(&self->wake, &self->lock);
+	pthread_mutex_unlock(&self->lock);
+	memcpy(copy, e, sizeof(copy));
+	__atomic_store_n(&self->events->head, self->events->head + 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&self->header->event_waiting, __ATOMIC_SEQ_CST))
+		reg_write(self, SNPU_REG_CMD_DOORBELL, 1);
+	return copy;
+}
+
+static uint32_t send(struct host *self, uint32_t op, void *cmd, size_t size)
+{
+	struct snpu_fw_cmd_head *head = cmd;
+
+	head->id = ++self->last_id;
+	head->op = op;
+	memcpy(self->ctl + SNPU_CTL_CMD_RING + SNPU_RING_ENTRIES + self->cmds->tail % SNPU_CMD_SLOTS * SNPU_FW_MSG_SIZE, cmd, size);
+	__atomic_store_n(&self->cmds->tail, self->cmds->tail + 1, __ATOMIC_RELEASE);
+	reg_write(self, SNPU_REG_CMD_DOORBELL, 1);
+	return self->last_id;
+}
+
+/* Sends a command when no other event is due, and gives its status; ~0 when something else came. */
+static uint32_t call(struct host *self, uint32_t op, void *cmd, size_t size)
+{
+	uint32_t id = send(self, op, cmd, size);
+	const struct snpu_fw_event_REPLY *reply = event(self);
+
+	return reply->head.type == SNPU_FW_EVENT_REPLY && reply->id == id ? reply->status : ~0u;
+}
+
+static uint32_t create(struct host *self, uint32_t queue, uint32_t priority)
+{
+	struct snpu_fw_cmd_QUEUE_CREATE cmd = { .pt_root = TABLES | SNPU_PTE_VALID | SNPU_PTE_DEVICE, .queue = queue,
+						.priority = priority, .asid = 1 + queue, .slots = SNPU_RING_SLOTS };
+
+	return call(self, SNPU_FW_OP_QUEUE_CREATE, &cmd, sizeof(cmd));
+}
+
+static uint32_t destroy(struct host *self, uint32_t queue)
+{
+	struct snpu_fw_cmd_QUEUE_DESTROY cmd = { .queue = queue };
+
+	return call(self, SNPU_FW_OP_QUEUE_DESTROY, &cmd, sizeof(cmd));
+}
+
+/* LOOP n { NOP } END, or with n = 0 just END; its entry. */
+static uint32_t program(struct host *self, uint32_t n)
+{
+	uint8_t *at = self->vram + PROGRAMS + self->prog;
+	uint32_t entry = (uint32_t)self->prog;
+	struct snpu_pkt_LOOP loop = { .hdr = { .opcode = SNPU_OP_LOOP, .words = sizeof(loop) / 4 }, .count = n };
+	struct snpu_pkt_NOP nop = { .hdr = { .opcode = SNPU_OP_NOP, .words = sizeof(nop) / 4 } };
+	struct snpu_pkt_NEXT next = { .hdr = { .opcode = SNPU_OP_NEXT, .words = sizeof(next) / 4 } };
+	struct snpu_pkt_END end = { .hdr = { .opcode = SNPU_OP_END, .words = sizeof(end) / 4 } };
+
+	if (n) {
+		memcpy(at, &loop, sizeof(loop));
+		memcpy(at += sizeof(loop), &nop, sizeof(nop));
+		memcpy(at += sizeof(nop), &next, sizeof(next));
+		at += sizeof(next);
+	}
+	memcpy(at, &end, sizeof(end));
+	self->prog = (size_t)(at + sizeof(end) - self->vram) - PROGRAMS;
+	return entry;
+}
+
+static struct snpu_queue_ctx *queue(struct host *self, uint32_t q)
+{
+	return (void *)(self->ctl + SNPU_CTL_QUEUE(q));
+}
+
+/* Puts a job into the ring without ringing. */
+static void put(struct host *self, uint32_t q, uint32_t tail, uint32_t entry)
+{
+	struct snpu_job_desc desc = { .seqno = tail + 1, .entry = entry };
+
+	desc.region[SNPU_REGION_PROGRAM] = (struct snpu_region_binding){ PROGRAM_VA, 2 << 20 };
+	memcpy(self->ctl + SNPU_CTL_JOB(q, tail % SNPU_RING_SLOTS), &desc, sizeof(desc));
+}
+
+static void ring(struct host *self, uint32_t q, uint32_t tail)
+{
+	card_bar_write(self->card, SNPU_BAR_DOORBELL, q * SNPU_DOORBELL_STRIDE + SNPU_DB_TAIL, &tail, sizeof(tail));
+}
+
+static void submit(struct host *self, uint32_t q, uint32_t entry)
+{
+	uint32_t tail = queue(self, q)->tail;
+
+	put(self, q, tail, entry);
+	ring(self, q, tail + 1);
+}
+
+static void wait_running(struct host *self, uint32_t q)
+{
+	while (__atomic_load_n(&self->header->running_queue, __ATOMIC_ACQUIRE) != q)
+		usleep(200);
+}
+
+TEST_F(host, boots)
+{
+	ASSERT_TRUE(ready(self));
+	EXPECT_EQ(reg_read(self, SNPU_REG_FW_VERSION), FW_VERSION);
+	EXPECT_EQ(self->header->version, FW_VERSION);
+	/* It sleeps, and its heart beats. */
+	while (reg_read(self, SNPU_REG_CORE_STATE) != SNPU_CORE_WAITING)
+		usleep(200);
+	while (__atomic_load_n(&self->header->heartbeat, __ATOMIC_ACQUIRE) < 3)
+		usleep(1000);
+}
+
+TEST_F(host, refuses_bad_images)
+{
+	static const struct { const char *path; enum snpu_boot_error error; } bad[] = {
+		{ FW_DIR "/bad/magic/snpu/snpu-fw-1.bin", SNPU_BOOT_ERR_MAGIC },
+		{ FW_DIR "/bad/header/snpu/snpu-fw-1.bin", SNPU_BOOT_ERR_HEADER },
+		{ FW_DIR "/bad/size/snpu/snpu-fw-1.bin", SNPU_BOOT_ERR_HEADER },
+		{ FW_DIR "/bad/major/snpu/snpu-fw-1.bin", SNPU_BOOT_ERR_ABI },
+		{ FW_DIR "/bad/section/snpu/snpu-fw-1.bin", SNPU_BOOT_ERR_SECTION },
+		{ FW_DIR "/bad/hash/snpu/snpu-fw-1.bin", SNPU_BOOT_ERR_HASH },
+		{ FW_DIR "/bad/entry/snpu/snpu-fw-1.bin", SNPU_BOOT_ERR_ENTRY },
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		EXPECT_EQ(boot(self, bad[i].path), bad[i].error);
+		EXPECT_EQ(reg_read(self, SNPU_REG_CORE_STATE), SNPU_CORE_HALTED);
+	}
+	EXPECT_TRUE(ready(self));
+}
+
+TEST_F(host, job)
+{
+	const struct snpu_fw_event_JOB_DONE *done;
+
+	ASSERT_TRUE(ready(self));
+	ASSERT_EQ(create(self, 5, 0), 0);
+	submit(self, 5, program(self, 10));
+	done = event(self);
+	EXPECT_EQ(done->head.type, SNPU_FW_EVENT_JOB_DONE);
+	EXPECT_EQ(done->seqno, 1);
+	EXPECT_EQ(done->queue, 5);
+	EXPECT_GE(done->end_ns, done->start_ns);
+	EXPECT_EQ(done->cycles, queue(self, 5)->counter[SNPU_COUNTER_CYCLES]);
+	EXPECT_GT(done->cycles, 0);
+	/* LOOP once, NOP and NEXT ten times, END */
+	EXPECT_EQ(queue(self, 5)->counter[SNPU_COUNTER_PACKETS], 22);
+	EXPECT_EQ(queue(self, 5)->head, 1);
+	EXPECT_GT(self->irqs[0], 0);
+	EXPECT_EQ(self->irqs[1], 0);
+}
+
+/* Four queues, each with a full ring, three times over: every completion comes, in order within its queue. */
+TEST_F(host, many_jobs)
+{
+	const uint32_t total = 4 * 3 * SNPU_RING_SLOTS;
+	uint64_t done[4] = { 0 };
+	uint32_t entry, put_[4] = { 0 };
+
+	ASSERT_TRUE(ready(self));
+	entry = program(self, 3);
+	for (uint32_t q = 0; q < 4; q++)
+		ASSERT_EQ(create(self, q, q), 0);
+	for (uint32_t n = 0; n < total; n++) {
+		const struct snpu_fw_event_JOB_DONE *e;
+
+		for (uint32_t q = 0; q < 4; q++)
+			if (put_[q] == done[q] && put_[q] < total / 4) {
+				for (uint32_t i = 0; i < SNPU_RING_SLOTS; i++)
+					put(self, q, put_[q]++, entry);
+				ring(self, q, put_[q]);
+			}
+		e = event(self);
+		ASSERT_EQ(e->head.type, SNPU_FW_EVENT_JOB_DONE);
+		ASSERT_LT(e->queue, 4);
+		ASSERT_EQ(e->seqno, ++done[e->queue]);
+	}
+	for (uint32_t q = 0; q < 4; q++) {
+		EXPECT_EQ(queue(self, q)->jobs, total / 4);
+		EXPECT_EQ(queue(self, q)->counter[SNPU_COUNTER_PACKETS], 8ull * total / 4);
+	}
+}
+
+/* A host that reads no events for a while: all are there in the end. */
+TEST_F(host, event_ring_full)
+{
+	uint64_t done[8] = { 0 };
+	uint32_t entry;
+
+	ASSERT_TRUE(ready(self));
+	entry = program(self, 0);
+	for (uint32_t q = 0; q < 8; q++)
+		ASSERT_EQ(create(self, q, 1), 0);
+	for (uint32_t q = 0; q < 8; q++) {
+		for (uint32_t i = 0; i < SNPU_RING_SLOTS; i++)
+			put(self, q, i, entry);
+		ring(self, q, SNPU_RING_SLOTS);
+	}
+	while (!__atomic_load_n(&self->header->event_waiting, __ATOMIC_ACQUIRE))
+		usleep(200);
+	for (uint32_t n = 0; n < 8 * SNPU_RING_SLOTS; n++) {
+		const struct snpu_fw_event_JOB_DONE *e = event(self);
+
+		ASSERT_EQ(e->head.type, SNPU_FW_EVENT_JOB_DONE);
+		ASSERT_EQ(e->seqno, ++done[e->queue]);
+	}
+}
+
+/* An endless job of low priority: a higher one takes the engine and gives it back, another of its own gets turns. */
+TEST_F(host, preemption)
+{
+	const struct snpu_fw_event_JOB_DONE *e;
+	uint32_t endless, small;
+
+	ASSERT_TRUE(ready(self));
+	endless = program(self, FOREVER);
+	small = program(self, 100);
+	ASSERT_EQ(create(self, 0, 1), 0);
+	ASSERT_EQ(create(self, 1, 3), 0);
+	ASSERT_EQ(create(self, 2, 1), 0);
+	submit(self, 0, endless);
+	wait_running(self, 0);
+	for (uint32_t i = 1; i <= 20; i++) {
+		uint32_t q = 1 + i % 2;
+
+		submit(self, q, small);
+		e = event(self);
+		ASSERT_EQ(e->head.type, SNPU_FW_EVENT_JOB_DONE);
+		EXPECT_EQ(e->queue, q);
+		EXPECT_EQ(e->seqno, (i + 1) / 2);
+		wait_running(self, 0);
+	}
+	EXPECT_EQ(destroy(self, 0), 0);			/* while it runs; no event of its job */
+	EXPECT_EQ(queue(self, 0)->state, SNPU_QUEUE_FREE);
+	EXPECT_EQ(create(self, 0, 1), 0);
+	submit(self, 0, small);
+	e = event(self);
+	EXPECT_EQ(e->seqno, 1);
+}
+
+/* Two long jobs take turns, and neither loses or repeats a packet by it. */
+TEST_F(host, turns)
+{
+	const uint32_t n = 3000000;
+	struct snpu_fw_event_JOB_DONE done[2];
+	uint32_t entry;
+
+	ASSERT_TRUE(ready(self));
+	entry = program(self, n);
+	ASSERT_EQ(create(self, 0, 2), 0);
+	ASSERT_EQ(create(self, 1, 2), 0);
+	submit(self, 0, entry);
+	submit(self, 1, entry);
+	for (int i = 0; i < 2; i++) {
+		memcpy(&done[i], event(self), sizeof(done[i]));
+		ASSERT_EQ(done[i].head.type, SNPU_FW_EVENT_JOB_DONE);
+		EXPECT_EQ(queue(self, done[i].queue)->counter[SNPU_COUNTER_PACKETS], 2ull * n + 2);
+		EXPECT_LT(done[i].busy_ns, done[i].end_ns - done[i].start_ns);
+	}
+	EXPECT_NE(done[0].queue, done[1].queue);
+	EXPECT_LT(done[1].start_ns, done[0].end_ns);	/* they overlapped */
+}
+
+TEST_F(host, fault)
+{
+	const struct snpu_fw_event_JOB_FAULT *fault;
+	uint32_t bad, good;
+
+	ASSERT_TRUE(ready(self));
+	good = program(self, 5);
+	bad = program(self, 5);
+	self->vram[PROGRAMS + bad + sizeof(struct snpu_pkt_LOOP)] = 0xee;	/* the NOP's opcode */
+	ASSERT_EQ(create(self, 8, 0), 0);
+	ASSERT_EQ(create(self, 9, 0), 0);
+	submit(self, 8, good);
+	EXPECT_EQ(((const struct snpu_fw_event_head *)event(self))->type, SNPU_FW_EVENT_JOB_DONE);
+	submit(self, 8, bad);
+	fault = event(self);
+	EXPECT_EQ(fault->head.type, SNPU_FW_EVENT_JOB_FAULT);
+	EXPECT_EQ(fault->queue, 8);
+	EXPECT_EQ(fault->seqno, 2);
+	EXPECT_EQ(fault->code, SNPU_FAULT_BAD_OPCODE);
+	EXPECT_EQ(queue(self, 8)->state, SNPU_QUEUE_FAULTED);
+	EXPECT_EQ(queue(self, 8)->fault.code, SNPU_FAULT_BAD_OPCODE);
+	EXPECT_EQ(queue(self, 8)->fault.pc, bad + sizeof(struct snpu_pkt_LOOP));
+	submit(self, 8, good);				/* nothing more runs there */
+	submit(self, 9, good);
+	fault = event(self);
+	EXPECT_EQ(fault->head.type, SNPU_FW_EVENT_JOB_DONE);
+	EXPECT_EQ(((const struct snpu_fw_event_JOB_DONE *)fault)->queue, 9);
+	EXPECT_EQ(destroy(self, 8), 0);
+	ASSERT_EQ(create(self, 8, 0), 0);
+	submit(self, 8, good);
+	EXPECT_EQ(((const struct snpu_fw_event_JOB_DONE *)event(self))->seqno, 1);
+}
+
+/* Each way to crash with a job running, then reset, boot and work again. */
+TEST_F(host, crash_and_recover)
+{
+	uint32_t endless = program(self, FOREVER), small = program(self, 1);
+
+	for (uint32_t how = 0; how < 3; how++) {
+		struct snpu_fw_cmd_CRASH cmd = { .how = how };
+		struct snpu_fw_crash *record = (void *)(self->ctl + SNPU_CTL_CRASH);
+		unsigned int errors = self->irqs[1];
+
+		ASSERT_TRUE(ready(self));
+		EXPECT_EQ(record->magic, 0);		/* of the boot before */
+		ASSERT_EQ(create(self, 0, 0), 0);
+		submit(self, 0, endless);
+		wait_running(self, 0);
+		(void)send(self, SNPU_FW_OP_CRASH, &cmd, sizeof(cmd));
+		if (how < 2) {
+			pthread_mutex_lock(&self->lock);
+			while (self->irqs[1] == errors)
+				pthread_cond_wait(&self->wake, &self->lock);
+			pthread_mutex_unlock(&self->lock);
+			EXPECT_EQ(reg_read(self, SNPU_REG_CORE_STATE), SNPU_CORE_CRASHED);
+			EXPECT_EQ(record->magic, SNPU_FW_CRASH_MAGIC);
+			EXPECT_EQ(self->header->state, SNPU_FW_CRASHED);
+		} else {
+			while (__atomic_load_n(&self->cmds->head, __ATOMIC_ACQUIRE) != self->cmds->tail)
+				usleep(200);
+			EXPECT_EQ(reg_read(self, SNPU_REG_CORE_STATE), SNPU_CORE_RUNNING);
+		}
+		reg_write(self, SNPU_REG_RESET, SNPU_RESET_KEY);
+		ASSERT_TRUE(ready(self));
+		ASSERT_EQ(create(self, 0, 0), 0);
+		submit(self, 0, small);
+		EXPECT_EQ(((const struct snpu_fw_event_JOB_DONE *)event(self))->seqno, 1);
+		reg_write(self, SNPU_REG_RESET, SNPU_RESET_KEY);
+	}
+}
+
+TEST_HARNESS_MAIN
