@@ -64,3 +64,9 @@ ALL += $(O)/sim/snpu-sim
 $(O)/sim/snpu-sim: $(addprefix $(O)/,sim/main.o $(CARD_OBJS) $(SIM_FACE_OBJS))
 	$(call say,LD,$(@:$(O)/%=%))
 	$(Q)$(CC) $^ $(ALL_LDFLAGS) -lnettle $(SIM_FACE_LIBS) -o $@
+
+UNIT_TESTS += card_fw
+card_fw_OBJS = $(CARD_OBJS)
+card_fw_LIBS = -lnettle
+CFLAGS_tests/unit/card_fw_test.o = -DFW_IMAGE='"$(abspath $(FW_IMAGE))"'
+$(O)/tests/unit/card_fw_test: | $(FW_IMAGE)
