@@ -88,6 +88,15 @@ uint32_t host_destroy(uint32_t queue)
 	return host_send(SNPU_FW_OP_QUEUE_DESTROY, &cmd, sizeof(cmd));
 }
 
+/* Before the ring wraps. */
+bool host_log_ends(const char *text)
+{
+	struct snpu_fw_log *log = ctl_at(SNPU_CTL_LOG);
+	uint32_t end = (uint32_t)ctl_get64(&log->written), n = strlen(text);
+
+	return n < end && !memcmp(log->data + end - n - 1, text, n);
+}
+
 void host_push(uint32_t queue, uint32_t jobs)
 {
 	struct snpu_queue_ctx *ctx = ctl_at(SNPU_CTL_QUEUE(queue));

@@ -138,6 +138,7 @@ static void queue_fault(void)
 	EXPECT_EQ(event.fault.queue, 3);
 	EXPECT_EQ(event.fault.code, SNPU_FAULT_MMU_WRITE);
 	EXPECT_EQ(event.fault.busy_ns, 9000);
+	EXPECT(host_log_ends("queue 3: job 1 stopped by fault 15: the address is mapped but not writable"));
 	EXPECT_EQ(engine_queue(), 4);			/* the other queue goes on */
 	engine_stop(1, SNPU_ENG_DONE);
 	EXPECT(host_event(&event));
@@ -187,6 +188,8 @@ static void queue_bad_seqno(void)
 		engine_stop(1, SNPU_ENG_DONE);
 		EXPECT(host_event(&event));
 		expect_bad_desc(i, 2);
+		EXPECT_EQ(ctx_of(i)->head, 2);
+		EXPECT_EQ(ctx_of(i)->seqno_done, 2);
 	}
 }
 
@@ -293,6 +296,7 @@ static void queue_destroy_running(void)
 	EXPECT_EQ(ctx_of(0)->state, SNPU_QUEUE_FREE);
 	EXPECT_EQ(host_events(), 0);			/* no event for the jobs that did not finish */
 	EXPECT_EQ(engine_queue(), 1);
+	EXPECT(host_log_ends("queue 0: destroyed after 0 jobs, 3 dropped"));
 }
 
 /* The job ends by itself before the abort reaches it: its result counts, and the queue still goes. */

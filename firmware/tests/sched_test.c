@@ -47,6 +47,35 @@ static void sched_alone(void)
 	engine_stop(1, SNPU_ENG_DONE);
 	EXPECT_EQ(engine_queue(), 0);
 	EXPECT_EQ(engine_cmd(), SNPU_ENG_RESUME);
+	engine_stop(1, SNPU_ENG_DONE);
+	EXPECT_EQ(engine_cmd(), SNPU_ENG_START);	/* its next job is a new one */
+}
+
+/* A turn is whole for whoever gets it: after one that ended early, and for a queue that was alone for long. */
+static void sched_whole_turns(void)
+{
+	for (uint32_t q = 0; q < 3; q++) {
+		EXPECT_EQ(host_create(q, 0, 4), 0);
+		host_push(q, 1);
+	}
+	core_pass();
+	engine_stop(SCHED_SLICE_US - 100, SNPU_ENG_DONE);	/* queue 0 has nothing more */
+	EXPECT_EQ(engine_queue(), 1);
+	(void)engine_cmd();
+	time_pass(SCHED_SLICE_US - 1);
+	EXPECT_EQ(engine_cmd(), 0);
+	time_pass(1);
+	EXPECT_EQ(engine_cmd(), SNPU_ENG_PREEMPT);
+	engine_stop(0, SNPU_ENG_DONE);
+	EXPECT_EQ(engine_queue(), 2);
+	host_push(2, 1);
+	engine_stop(10 * SCHED_SLICE_US, SNPU_ENG_DONE);	/* alone: another turn begins with its next job */
+	EXPECT_EQ(engine_cmd(), SNPU_ENG_START);
+	host_push(0, 1);
+	time_pass(SCHED_SLICE_US - 1);
+	EXPECT_EQ(engine_cmd(), 0);
+	time_pass(1);
+	EXPECT_EQ(engine_cmd(), SNPU_ENG_PREEMPT);
 }
 
 /*
@@ -212,6 +241,7 @@ static void sched_spurious(void)
 const struct test sched_tests[] = {
 	{ "sched: turns within a priority", sched_round_robin },
 	{ "sched: a queue alone is not disturbed", sched_alone },
+	{ "sched: turns are whole", sched_whole_turns },
 	{ "sched: equal time for short and long jobs", sched_fairness },
 	{ "sched: jobs that take no time", sched_no_time },
 	{ "sched: priorities preempt and resume", sched_priority },

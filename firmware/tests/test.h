@@ -55,6 +55,7 @@ uint32_t host_events(void);					/* events that were not taken yet */
 uint32_t host_call(uint32_t op, void *cmd, size_t size);	/* send, pass, and the status of the reply */
 uint32_t host_create(uint32_t queue, uint32_t priority, uint32_t slots);
 uint32_t host_destroy(uint32_t queue);				/* sends only; returns the command's id */
+bool host_log_ends(const char *text);				/* the log's last line ends like this */
 void host_push(uint32_t queue, uint32_t jobs);			/* puts jobs with the right numbers, and rings */
 
 /* --- the card's side ------------------------------------------------------------------------------------------ */

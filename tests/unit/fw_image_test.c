@@ -188,6 +188,39 @@ static void crash(struct fw *self, uint32_t how)
 	(void)fw_bus_run(self->bus, STEPS);
 }
 
+/* The host makes room just before event_waiting is set, so it does not ring: the firmware has to look once more. */
+TEST_F(fw, event_room_race)
+{
+	struct snpu_fw_cmd_PING ping = { 0 };
+	uint64_t end;
+
+	while (self->events->tail < SNPU_EVENT_SLOTS) {
+		send(self, 1, SNPU_FW_OP_PING, &ping, sizeof(ping));
+		ASSERT_EQ(fw_bus_run(self->bus, STEPS), RV32_STOP_WFI);
+	}
+	send(self, 2, SNPU_FW_OP_PING, &ping, sizeof(ping));
+	end = self->bus->cpu.steps + STEPS;
+	while (!self->header->event_waiting && self->bus->cpu.steps < end)
+		(void)rv32_run(&self->bus->cpu, 1);
+	ASSERT_EQ(self->header->event_waiting, 1);
+	self->events->head = self->events->tail;
+	EXPECT_EQ(fw_bus_run(self->bus, STEPS), RV32_STOP_WFI);
+	EXPECT_EQ(self->events->tail, SNPU_EVENT_SLOTS + 1);
+	EXPECT_EQ(self->header->event_waiting, 0);
+}
+
+/* What was finished before a crash in the same pass is told with its interrupt. */
+TEST_F(fw, crash_after_reply)
+{
+	struct snpu_fw_cmd_PING ping = { 0 };
+
+	send(self, 1, SNPU_FW_OP_PING, &ping, sizeof(ping));
+	crash(self, 0);
+	EXPECT_TRUE(self->bus->crashed);
+	EXPECT_EQ(self->events->tail, 1);
+	EXPECT_EQ(self->bus->host_irqs, 1);
+}
+
 TEST_F(fw, crash_assertion)
 {
 	const struct snpu_fw_crash *record = ctl(self->bus, SNPU_CTL_CRASH);
