@@ -277,6 +277,7 @@ uint64_t dma_unmap_all(struct dma *d)
 struct dma_step {
 	size_t len;			/* bytes, of this step */
 	bool remote;			/* not done: ask fn(priv) */
+	int verdict;			/* of a remote step, whatever the answer */
 	dma_remote_fn fn;
 	void *priv;
 };
@@ -290,18 +291,19 @@ static int dma_copy_step(struct dma *d, bool write, uint64_t iova, uint8_t *buf,
 	if (!d->enabled)
 		return -EPERM;
 	m = map_find(d, iova, iova);
+	/* Refused here in any case; the other side is asked so that its IOMMU sees and reports the attempt. */
 	if (m && !(m->flags & (write ? DMA_WRITABLE : DMA_READABLE)))
-		return -EACCES;
+		s->verdict = -EACCES;
 	room = m ? m->last - iova : DMA_PAGE - 1 - iova % DMA_PAGE;
 	if (s->len > DMA_CHUNK)
 		s->len = DMA_CHUNK;
 	if (s->len - 1 > room)
 		s->len = (size_t)room + 1;
-	if (!m || !m->host) {
+	if (!m || !m->host || s->verdict) {
 		s->remote = true;
 		s->fn = d->remote;
 		s->priv = d->remote_priv;
-		return s->fn ? 0 : -EFAULT;
+		return s->fn ? 0 : s->verdict ? s->verdict : -EFAULT;
 	}
 	atomic_fetch_add_explicit(write ? &d->bytes_written : &d->bytes_read, s->len, memory_order_relaxed);
 	return write ? guarded_copy(m->host + (iova - m->iova), buf, s->len) :
@@ -323,6 +325,7 @@ static int dma_copy(struct dma *d, bool write, uint64_t iova, uint8_t *buf, size
 		if (!err && s.remote) {
 			atomic_fetch_add_explicit(&d->remote_requests, 1, memory_order_relaxed);
 			err = s.fn(s.priv, write, iova, buf, s.len);
+			err = s.verdict ? s.verdict : err;
 		}
 		if (err)
 			break;

@@ -11,7 +11,8 @@
  *               share one mapping of the whole file in this process; copies go straight to and from it.
  *   remote      memory whose maps came without a descriptor, and addresses with no map at all: reached by asking the
  *               other side, through a function that the owner of the connection installs. An access that its IOMMU
- *               then refuses is reported there, as a real card's would be.
+ *               then refuses is reported there, as a real card's would be. For that reason the other side is asked
+ *               about an access that a map forbids, too, although the answer changes nothing.
  *   generation  a number that changes whenever a map appears or goes away. Anything derived from a lookup is stale
  *               when the number differs.
  *   enabled     false while the function must not master the bus (command register, D3hot): every access is refused.

@@ -298,8 +298,11 @@ TEST_F(dma, memory_without_a_descriptor_is_remote)
 	EXPECT_EQ(far.len[0], 8);
 	EXPECT_EQ(buf[7], 0);
 	EXPECT_EQ(buf[8], 0x77);
+	/* Forbidden by the map: told to the other side, and refused whatever it says. */
 	EXPECT_EQ(dma_write(self->d, PG, buf, 4, &fault), -EACCES);
-	EXPECT_EQ(far.calls, 1);
+	EXPECT_EQ(fault, PG);
+	EXPECT_EQ(far.calls, 2);
+	far.calls = 1;
 	/* No map at all: the other side decides, page by page. */
 	EXPECT_EQ(dma_read(self->d, 50 * PG + 0x80, buf, sizeof(buf), NULL), 0);
 	ASSERT_EQ(far.calls, 4);
