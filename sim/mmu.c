@@ -48,10 +48,13 @@ void mmu_catch_up(struct mmu *m)
 	atomic_store(&m->done, seen);
 }
 
-/* The one slot of a page; address spaces are spread so that equal addresses of two contexts do not fight for it. */
+/*
+ * The one slot of a page. All bits count (multiplication by 2^64 / golden ratio): the buffers of a job begin at addresses that
+ * are round numbers, and those of two contexts at the same ones.
+ */
 static struct mmu_entry *slot(struct mmu_entry *e, unsigned int sets, uint64_t page, uint32_t asid)
 {
-	return &e[(page ^ asid * 37u) & (sets - 1)];
+	return &e[((page ^ (uint64_t)asid << 24) * 0x9e3779b97f4a7c15ull >> 48) & (sets - 1)];
 }
 
 static bool hit(const struct mmu_entry *e, uint64_t page, uint32_t asid)

@@ -39,8 +39,10 @@ $(O)/sim/libsnpu-engine.a: $(addprefix $(O)/,$(ENGINE_OBJS))
 	$(call say,AR,$(@:$(O)/%=%))
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-UNIT_TESTS += engine mmu
+UNIT_TESTS += engine engine_fault engine_run mmu
 engine_OBJS = $(ENGINE_OBJS)
+engine_fault_OBJS = $(ENGINE_OBJS)
+engine_run_OBJS = $(ENGINE_OBJS)
 mmu_OBJS = sim/mmu.o
 
 # The PCI face: only the card in its own process needs it. SIM_FACE_LIBS goes with SIM_FACE_OBJS.
