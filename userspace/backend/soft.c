@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #ifdef __SSE__
 #include <xmmintrin.h>
 #endif
@@ -152,6 +153,8 @@ void soft_queue_stop(struct snpu_queue *queue)
 	pthread_cond_broadcast(&q->work);
 	pthread_cond_broadcast(&q->dev->signalled);
 	pthread_mutex_unlock(&q->dev->lock);
+	if (q->interrupt)
+		q->interrupt(q);
 	pthread_join(q->thread, NULL);
 }
 
@@ -255,4 +258,34 @@ int soft_fence_wait(struct snpu_fence *fence, int64_t deadline_ns, int *status)
 void soft_fence_destroy(struct snpu_fence *fence)
 {
 	free(fence_of(fence));
+}
+
+/* --- memory -------------------------------------------------------------------------------------------------- */
+
+#define HUGE	(2ull << 20)
+
+void *soft_mem_alloc(uint64_t size)
+{
+	uint64_t bytes = size, skip;
+	uint8_t *mem;
+
+	if (size >= HUGE && !snpu_add(size, HUGE, &bytes))
+		return NULL;
+	mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (mem == MAP_FAILED)
+		return NULL;
+	if (bytes == size)
+		return mem;
+	skip = -(uintptr_t)mem % HUGE;		/* keep [aligned, aligned + size) */
+	if (skip)
+		munmap(mem, skip);
+	if (bytes - skip - size)
+		munmap(mem + skip + size, bytes - skip - size);
+	madvise(mem + skip, size, MADV_HUGEPAGE);	/* a wish; refusal costs speed only */
+	return mem + skip;
+}
+
+void soft_mem_free(void *mem, uint64_t size)
+{
+	munmap(mem, size);
 }

@@ -49,7 +49,17 @@ struct soft_queue {
 	 * `stop` is set.
 	 */
 	enum soft_end (*run)(struct soft_queue *queue, const struct snpu_job_desc *desc, struct snpu_fault *fault);
+	/* (optional) Called once after `stop` was set, for a run function that waits for more than `stop`. */
+	void (*interrupt)(struct soft_queue *queue);
 };
+
+/*
+ * Zeroed memory, given out by the system page by page as it is touched, and aligned to large pages when it is big
+ * enough to gain from them (weights are read in an order that only the spikes know, so TLB misses count). NULL: none left.
+ * size: a multiple of SNPU_PAGE.
+ */
+void *soft_mem_alloc(uint64_t size);
+void soft_mem_free(void *mem, uint64_t size);
 
 void soft_device_init(struct soft_device *dev);
 void soft_device_fini(struct soft_device *dev);

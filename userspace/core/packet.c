@@ -81,19 +81,19 @@ const struct snpu_pkt_desc *snpu_pkt_desc(unsigned int opcode)
 	return opcode < 256 && table[opcode] ? table[opcode]() : NULL;
 }
 
+void snpu_pkt_opcodes(uint64_t opcodes[4])
+{
+	for (unsigned int op = 0; op < 256; op++)
+		if (table[op])
+			opcodes[op / 64] |= 1ull << op % 64;
+}
+
 bool snpu_pkt_flags_ok(const struct snpu_pkt_desc *desc, unsigned int flags)
 {
 	if (flags & ~(unsigned int)desc->flags)
 		return false;
 	return (desc->flags & SNPU_NEURON_RESET_MASK) != SNPU_NEURON_RESET_MASK ||
 	       (flags & SNPU_NEURON_RESET_MASK) != SNPU_NEURON_RESET_MASK;
-}
-
-bool snpu_pkt_ref_absent(const struct snpu_pkt_desc *desc, unsigned int arg, unsigned int flags, uint64_t count)
-{
-	if (desc->opcode == SNPU_OP_LINEAR && desc->arg[arg].offset == offsetof(struct snpu_pkt_LINEAR, bias))
-		return !(flags & SNPU_LINEAR_BIAS);
-	return count == 0;
 }
 
 bool snpu_pkt_elementwise(const struct snpu_pkt_desc *desc)

@@ -35,18 +35,18 @@ struct snpu_pkt_desc {
 	uint16_t used;				/* of it without the padding word at the end, which must be zero */
 	uint16_t n_args;
 	struct snpu_arg_desc arg[SNPU_PKT_MAX_ARGS];
-	/* Elements that each REF covers, by argument index; other arguments 0. `pkt` is a complete packet. */
+	/* Elements that each REF covers, by argument index; 0: it must be the zero reference. `pkt` is a complete packet. */
 	void (*counts)(const void *pkt, uint64_t count[SNPU_PKT_MAX_ARGS]);
 };
 
 /* NULL when the opcode is not defined. */
 const struct snpu_pkt_desc *snpu_pkt_desc(unsigned int opcode);
 
+/* A bit for each opcode, as in snpu_device_info, for backends that execute all of them. */
+void snpu_pkt_opcodes(uint64_t opcodes[4]);
+
 /* Are these header flags defined for the packet? (The mask alone would allow the undefined reset mode 3.) */
 bool snpu_pkt_flags_ok(const struct snpu_pkt_desc *desc, unsigned int flags);
-
-/* Must this REF be the zero reference in a packet with these flags? count: what desc->counts said of it. */
-bool snpu_pkt_ref_absent(const struct snpu_pkt_desc *desc, unsigned int arg, unsigned int flags, uint64_t count);
 
 /* Elementwise packets: a written operand may lie exactly on one that is only read. */
 bool snpu_pkt_elementwise(const struct snpu_pkt_desc *desc);

@@ -46,9 +46,8 @@ static int check_ref(const struct snpu_prog *prog, const struct snpu_pkt_desc *d
 	const struct snpu_ref *ref = (const void *)((const uint8_t *)pkt + d->arg[i].offset);
 	const struct snpu_arg_desc *arg = &d->arg[i];
 	unsigned int region = SNPU_REF_REGION(ref), align = arg->elem < 4 ? 4 : arg->elem;
-	unsigned int flags = ((const struct snpu_pkt_hdr *)pkt)->flags;
 
-	if (snpu_pkt_ref_absent(d, i, flags, count)) {
+	if (!count) {
 		if (ref->addr || ref->stride[0] || ref->stride[1])
 			return snpu_fail(-EINVAL, "program: %s at %#llx: operand %s must be the zero reference here", d->name,
 					 (unsigned long long)prog->size, arg->name);

@@ -11,10 +11,11 @@ void snpu_bo_get(struct snpu_bo *bo)
 
 void snpu_bo_put(struct snpu_bo *bo)
 {
-	struct snpu_device *dev = bo->dev;
+	struct snpu_device *dev;
 
 	if (atomic_fetch_sub_explicit(&bo->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	dev = bo->dev;
 	pthread_mutex_destroy(&bo->lock);
 	dev->ops->bo_destroy(bo);
 	snpu_device_put(dev);

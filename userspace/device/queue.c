@@ -17,11 +17,13 @@ void snpu_queue_get(struct snpu_queue *queue)
 
 void snpu_queue_put(struct snpu_queue *queue)
 {
-	struct snpu_device *dev = queue->dev;
-	struct snpu_vm *vm = queue->vm;
+	struct snpu_device *dev;
+	struct snpu_vm *vm;
 
 	if (atomic_fetch_sub_explicit(&queue->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	dev = queue->dev;
+	vm = queue->vm;
 	pthread_mutex_destroy(&queue->lock);
 	dev->ops->queue_destroy(queue);
 	snpu_vm_put(vm);
@@ -35,11 +37,13 @@ void snpu_fence_get(struct snpu_fence *fence)
 
 void snpu_fence_put(struct snpu_fence *fence)
 {
-	struct snpu_device *dev = fence->dev;
-	struct snpu_queue *queue = fence->queue;
+	struct snpu_queue *queue;
+	struct snpu_device *dev;
 
 	if (atomic_fetch_sub_explicit(&fence->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	dev = fence->dev;
+	queue = fence->queue;
 	dev->ops->fence_destroy(fence);
 	snpu_queue_put(queue);
 	snpu_device_put(dev);

@@ -15,12 +15,15 @@ void snpu_vm_get(struct snpu_vm *vm)
 
 void snpu_vm_put(struct snpu_vm *vm)
 {
-	struct snpu_device *dev = vm->dev;
-	struct snpu_binding *bindings = vm->bindings;
-	size_t n = vm->n_bindings;
+	struct snpu_binding *bindings;
+	struct snpu_device *dev;
+	size_t n;
 
 	if (atomic_fetch_sub_explicit(&vm->refs, 1, memory_order_acq_rel) != 1)
 		return;
+	dev = vm->dev;
+	bindings = vm->bindings;
+	n = vm->n_bindings;
 	pthread_rwlock_destroy(&vm->lock);
 	dev->ops->vm_destroy(vm);		/* the backend may still look at buffers here */
 	for (size_t i = 0; i < n; i++)

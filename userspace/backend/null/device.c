@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backend/null/null.h"
+#include "core/packet.h"
 
 static int null_open(unsigned int number, const struct snpu_device_opts *opts, struct snpu_device **out)
 {
@@ -24,6 +25,7 @@ static int null_open(unsigned int number, const struct snpu_device_opts *opts, s
 	dev->info.priorities = 0xf;
 	dev->info.va_bits = 48;
 	dev->info.va_end = 1ull << 48;
+	snpu_pkt_opcodes(dev->info.opcodes);
 	*out = dev;
 	return 0;
 }

@@ -92,6 +92,7 @@ struct snpu_device_info {
 	uint64_t va_start, va_end;		/* snpu_vm_bind takes addresses in [va_start, va_end) */
 	uint64_t device_total;			/* device memory for buffers, bytes; 0: none */
 	uint64_t device_used;			/* of it, in use by anyone, bytes */
+	uint64_t opcodes[4];			/* bit n of word n / 64: the engine executes packets of opcode n */
 };
 
 /*

@@ -50,7 +50,7 @@ struct snpu_note {
 SNPU_API int snpu_model_load_nir(const char *path, struct snpu_model **out);
 /** The same from the bytes of a file; @mem is not needed afterwards. */
 SNPU_API int snpu_model_load_nir_memory(const void *mem, size_t size, struct snpu_model **out);
-SNPU_API void snpu_model_free(struct snpu_model *m);
+SNPU_API void snpu_model_free(struct snpu_model *m);	/* sessions made from it stay usable */
 
 struct snpu_node_info {
 	const char *name;		/* "fc1"; a node of a nested graph is "outer/inner" */
@@ -83,6 +83,8 @@ SNPU_API unsigned snpu_model_output_count(const struct snpu_model *m);
 SNPU_API int snpu_model_output(const struct snpu_model *m, unsigned index);	/* node number, -ERANGE */
 SNPU_API unsigned snpu_model_note_count(const struct snpu_model *m);
 SNPU_API const struct snpu_note *snpu_model_note(const struct snpu_model *m, unsigned index);
+/** What the author wrote beside the network, as text: "T", "encoding", "dt", ... NULL when there is no such entry. */
+SNPU_API const char *snpu_model_metadata(const struct snpu_model *m, const char *key);
 /** Where it came from: "NIR 1.0.7", "NIR" when the file has no version, "" when it was built by calls. */
 SNPU_API const char *snpu_model_format(const struct snpu_model *m);
 
@@ -104,6 +106,7 @@ SNPU_API int snpu_model_has_param(const struct snpu_model *m, unsigned node, con
 SNPU_API int snpu_model_add_edge(struct snpu_model *m, unsigned from, unsigned to);
 /** dt that the model's author wrote down, in seconds. */
 SNPU_API int snpu_model_set_dt(struct snpu_model *m, double dt);
+SNPU_API int snpu_model_set_metadata(struct snpu_model *m, const char *key, const char *text);
 SNPU_API int snpu_model_set_format(struct snpu_model *m, const char *format);
 SNPU_API int snpu_model_add_note(struct snpu_model *m, enum snpu_note_kind kind, const char *rule, const char *node,
 			const char *fmt, ...) __attribute__((format(printf, 5, 6)));
@@ -181,6 +184,16 @@ struct snpu_session_info {
 	uint64_t program_bytes;		/* of all segments, for one submission */
 };
 SNPU_API void snpu_session_info(const struct snpu_session *s, struct snpu_session_info *out);
+
+struct snpu_segment_info {
+	int device;			/* as struct snpu_placement */
+	unsigned n_nodes;
+	const char *const *nodes;	/* [n_nodes] names, in the order of execution; profile slot i + 1 is node i */
+};
+/** Segments in the order in which they run. -ERANGE past the end. Valid until the session runs or is freed. */
+SNPU_API int snpu_session_segment(struct snpu_session *s, unsigned index, struct snpu_segment_info *out);
+/** The program of a segment for @samples samples of @steps steps, as it would be submitted; free() it. */
+SNPU_API int snpu_session_program(struct snpu_session *s, unsigned segment, uint64_t samples, uint64_t steps, void **program, uint64_t *size);
 
 enum snpu_encoder {
 	SNPU_ENCODE_NONE,		/* the array is [sample][step][node shape] or [step][node shape] */

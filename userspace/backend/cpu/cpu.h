@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The CPU backend: executes packet streams with the kernels of userspace/kernels/, after the same checks as the card and
+ * with the same faults (hw/snpu_isa.def). There are no page tables: the device level's table of bindings is the
+ * translation. device.c bo.c vm.c queue.c are the slots; exec.c runs a job, check.c judges a packet, mem.c reaches memory,
+ * ops.c executes packets whose operands lie in one piece of memory, pieces.c the others.
+ */
+#ifndef SNPU_BACKEND_CPU_H
+#define SNPU_BACKEND_CPU_H
+
+#include "backend/soft.h"
+#include "core/packet.h"
+#include "kernels/kernels.h"
+
+struct cpu_device {
+	struct soft_device soft;
+	const struct snpu_kernels *kernels;
+	int64_t epoch_ns;			/* CLOCK_MONOTONIC at which TIMESTAMP's time is 0 */
+};
+
+struct cpu_bo {
+	struct snpu_bo base;
+	uint8_t *mem;				/* [base.size], page-aligned */
+};
+
+/* A packet as far as it can be judged without loops and memory; good as long as its bytes are the same. */
+struct cpu_ref {
+	uint64_t offset, size;			/* bytes; size 0: absent */
+	uint32_t stride[SNPU_LOOP_DEPTH];	/* bytes an iteration */
+	uint16_t align;				/* bytes */
+	uint8_t arg, access, region;
+	uint8_t fault;				/* BAD_OPERAND or BAD_REGION found already; reported in its turn */
+};
+
+union cpu_bytes {
+	struct snpu_pkt_hdr hdr;
+	uint8_t byte[SNPU_PKT_MAX_BYTES];
+#define PKT(NAME, opcode, flags, args, doc)	struct snpu_pkt_##NAME NAME;
+#include "snpu_isa.def"
+};
+
+struct cpu_packet {
+	uint64_t pc, job;			/* where and in which run it was decoded; job 0: never */
+	uint16_t bytes;				/* of the packet */
+	uint8_t n_refs;
+	bool may_overlap;			/* a written operand and another one are in the same region */
+	bool elementwise;
+	struct cpu_ref ref[SNPU_PKT_MAX_REFS];
+	union cpu_bytes pkt;
+};
+#define CPU_CACHE	1024u			/* decoded packets kept, direct-mapped by pc / 8; a power of two */
+
+/* The binding that a region was last found in. */
+struct cpu_window {
+	uint64_t lo, hi;			/* addresses */
+	uint8_t *host;				/* of lo */
+	uint32_t flags;				/* SNPU_BIND_* */
+};
+
+/* A queue's execution. Only its thread touches it; windows are valid while vm->lock is held for reading. */
+struct cpu_exec {
+	struct snpu_vm *vm;
+	const struct snpu_kernels *k;
+	int64_t epoch_ns;
+
+	const struct snpu_job_desc *desc;
+	uint64_t job;				/* counts runs, to know stale cache entries */
+	uint64_t pc, next_pc;
+	uint64_t loop_pc[SNPU_LOOP_DEPTH];	/* [0] is the outermost open loop */
+	uint32_t loop_count[SNPU_LOOP_DEPTH], loop_index[SNPU_LOOP_DEPTH];
+	uint32_t depth;
+	bool ended;
+
+	const struct cpu_packet *p;		/* the packet */
+	uint64_t offset[SNPU_PKT_MAX_REFS];	/* of its references in their regions, loops applied */
+	uint64_t va[SNPU_PKT_MAX_REFS];
+	void *ptr[SNPU_PKT_MAX_REFS];		/* memory of the operands, or copies */
+	struct snpu_fault fault;
+	uint64_t work[SNPU_COUNTER_COUNT];	/* what the packet adds to its profile row */
+	uint64_t (*slot)[SNPU_COUNTER_COUNT];	/* [profile_slots] */
+	size_t slot_room;			/* rows */
+
+	uint64_t generation;			/* of the bindings that the windows are from */
+	struct cpu_window window[SNPU_REGION_COUNT];
+	struct snpu_event *events;		/* [event_room], the private copy of a list */
+	size_t event_room;
+	struct cpu_packet *cache;		/* [CPU_CACHE] */
+};
+
+struct cpu_queue {
+	struct soft_queue soft;
+	struct cpu_exec exec;
+};
+
+/*
+ * Functions that can stop a packet return 0 or a fault code, with va, access and operand in x->fault.
+ */
+
+/* exec.c: a run function for soft queues. */
+enum soft_end cpu_run(struct soft_queue *queue, const struct snpu_job_desc *desc, struct snpu_fault *fault);
+
+/* check.c: fetches the packet at x->pc and judges it, all but memory and the matching of loops. */
+int cpu_check(struct cpu_exec *x) SNPU_MUST_CHECK;
+int cpu_fault(struct cpu_exec *x, int code, unsigned int operand);
+
+/* mem.c */
+/* The memory of [va, va + len) when it lies in one binding that allows the access, else NULL. */
+void *cpu_at(struct cpu_exec *x, unsigned int region, uint64_t va, uint64_t len, unsigned int access);
+/* May [va, va + len) be accessed? access: READ or WRITE. */
+int cpu_probe(struct cpu_exec *x, uint64_t va, uint64_t len, unsigned int access) SNPU_MUST_CHECK;
+/* Probes, then copies. */
+int cpu_read(struct cpu_exec *x, uint64_t va, void *buf, uint64_t len) SNPU_MUST_CHECK;
+int cpu_write(struct cpu_exec *x, uint64_t va, const void *buf, uint64_t len) SNPU_MUST_CHECK;
+/* Copies the event list of reference 0 to x->events and checks it for n channels. */
+int cpu_read_events(struct cpu_exec *x, uint32_t n, uint32_t *count) SNPU_MUST_CHECK;
+/* Memory of this process ran out in the middle of a packet. */
+int cpu_no_memory(struct cpu_exec *x, unsigned int ref);
+
+/* ops.c: executes the checked packet. */
+int cpu_execute(struct cpu_exec *x) SNPU_MUST_CHECK;
+/* Executes it on x->ptr, which cover every operand in full; cannot fail, except for event lists and loops. */
+int cpu_operate(struct cpu_exec *x) SNPU_MUST_CHECK;
+void cpu_count_linear(struct cpu_exec *x, uint32_t count);
+
+/* pieces.c: executes the packet when some operand does not lie in one binding. */
+int cpu_execute_pieces(struct cpu_exec *x) SNPU_MUST_CHECK;
+
+/* The slots. */
+int cpu_bo_create(struct snpu_device *dev, uint64_t size, uint32_t flags, struct snpu_bo **bo);
+void cpu_bo_destroy(struct snpu_bo *bo);
+int cpu_bo_map(struct snpu_bo *bo, void **ptr);
+int cpu_vm_create(struct snpu_device *dev, struct snpu_vm **vm);
+void cpu_vm_destroy(struct snpu_vm *vm);
+int cpu_vm_bind(struct snpu_vm *vm, struct snpu_bo *bo, uint64_t offset, uint64_t va, uint64_t size, uint32_t flags);
+int cpu_vm_unbind(struct snpu_vm *vm, uint64_t va, uint64_t size);
+int cpu_queue_create(struct snpu_vm *vm, uint32_t priority, struct snpu_queue **queue);
+void cpu_queue_destroy(struct snpu_queue *queue);
+
+#endif

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: MIT
+# libsnpu: what runs in the user's process. libsnpu.so.1 holds everything but the NIR loader, which is a shared object
+# of its own because HDF5 brings curl and ssl with it. libsnpu.a is the same objects, for tests that look inside.
+# The SIMD kernels are compiled for their machine and chosen at run time; nothing else may use more than the baseline.
+
+ALL_CFLAGS += -Iuserspace
+
+SNPU_SRCS = $(wildcard userspace/core/*.c userspace/device/*.c userspace/backend/*.c userspace/backend/*/*.c userspace/kernels/*.c \
+	      userspace/graph/*.c userspace/load/*.c userspace/lower/*.c userspace/sched/*.c)
+SNPU_OBJS = $(SNPU_SRCS:.c=.o) $(ENGINE_OBJS)
+SNPU_LIBS = $(shell $(PKG_CONFIG) --libs libdrm) -lm
+NIR_OBJS  = $(patsubst %.c,%.o,$(wildcard userspace/load/nir/*.c))
+NIR_LIBS  = $(shell $(PKG_CONFIG) --libs hdf5-serial hdf5 2>/dev/null || $(PKG_CONFIG) --libs hdf5-serial)
+
+CFLAGS_userspace/kernels/scalar.o := -fno-tree-vectorize
+CFLAGS_userspace/kernels/avx2.o := -mavx2 -mno-fma
+CFLAGS_userspace/kernels/avx512.o := -mavx512f -mavx512bw -mavx512dq -mavx512vl
+$(patsubst %.c,$(O)/%.o,$(wildcard userspace/backend/card/*.c)): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libdrm)
+$(addprefix $(O)/,$(NIR_OBJS)): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags hdf5-serial)
+
+LIBSNPU   := $(O)/userspace/libsnpu.so.1
+LIBSNPU_A := $(O)/userspace/libsnpu.a
+LIBNIR    := $(O)/userspace/libsnpu-nir.so.1
+ALL += $(LIBSNPU) $(LIBSNPU_A) $(if $(NIR_OBJS),$(LIBNIR)) $(O)/userspace/libsnpu.pc
+
+$(LIBSNPU): $(addprefix $(O)/,$(SNPU_OBJS)) userspace/libsnpu.map
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) -shared -Wl,-soname,$(@F) -Wl,--version-script=userspace/libsnpu.map $(filter %.o,$^) $(ALL_LDFLAGS) $(SNPU_LIBS) -o $@
+	$(Q)ln -sf $(@F) $(@:.1=)
+
+$(LIBSNPU_A): $(addprefix $(O)/,$(SNPU_OBJS))
+	$(call say,AR,$(@:$(O)/%=%))
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(LIBNIR): $(addprefix $(O)/,$(NIR_OBJS)) $(wildcard userspace/libsnpu-nir.map) $(LIBSNPU)
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) -shared -Wl,-soname,$(@F) $(patsubst %,-Wl$(comma)--version-script=%,$(wildcard userspace/libsnpu-nir.map)) \
+		$(filter %.o,$^) $(LIBSNPU) $(ALL_LDFLAGS) $(NIR_LIBS) -o $@
+	$(Q)ln -sf $(@F) $(@:.1=)
+comma := ,
+
+prefix  ?= /usr/local
+libdir  ?= $(prefix)/lib
+$(O)/userspace/libsnpu.pc: userspace/libsnpu.pc.in userspace/include/snpu/snpu.h
+	@mkdir -p $(@D)
+	$(Q)v=$$(awk '/define SNPU_VERSION_/ { printf "%s%s", s, $$3; s = "." }' userspace/include/snpu/snpu.h); \
+		sed -e "s|@prefix@|$(prefix)|;s|@libdir@|$(libdir)|;s|@version@|$$v|" $< >$@
+
+# --- tests ----------------------------------------------------------------------------------------------------
+# The AVX-512 source compiled against SIMDe, for machines without it. Linked into test programs only.
+AVX512_EMU = tests/avx512_emulated.o
+$(O)/$(AVX512_EMU): userspace/kernels/avx512.c
+	$(call say,CC,$< (emulated))
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-psabi -mavx2 -mno-fma -DSNPU_AVX512_EMULATED -MMD -MP -c $< -o $@
