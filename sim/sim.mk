@@ -39,10 +39,11 @@ $(O)/sim/libsnpu-engine.a: $(addprefix $(O)/,$(ENGINE_OBJS))
 	$(call say,AR,$(@:$(O)/%=%))
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-UNIT_TESTS += engine engine_fault engine_run mmu
+UNIT_TESTS += engine engine_fault engine_run engine_fuzz mmu
 engine_OBJS = $(ENGINE_OBJS)
 engine_fault_OBJS = $(ENGINE_OBJS)
 engine_run_OBJS = $(ENGINE_OBJS)
+engine_fuzz_OBJS = $(ENGINE_OBJS)
 mmu_OBJS = sim/mmu.o
 
 # The PCI face: only the card in its own process needs it. SIM_FACE_LIBS goes with SIM_FACE_OBJS.
