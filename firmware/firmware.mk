@@ -3,7 +3,7 @@
 # $(O)/firmware/bad there is such a folder for each way an image can be wrong, for tests.
 
 FW_CROSS   ?= riscv64-unknown-elf-
-FW_CFLAGS   = -std=gnu11 -march=rv32im_zicsr -mabi=ilp32 -mcmodel=medany -msmall-data-limit=0 -Os -ffreestanding -fno-builtin-printf \
+FW_CFLAGS   = -std=gnu11 -march=rv32im_zicsr -mabi=ilp32 -mcmodel=medany -msmall-data-limit=0 -Os -ffreestanding \
 	      -fno-strict-aliasing -fno-tree-loop-distribute-patterns -ffunction-sections -fdata-sections -Wall -Wextra -Wshadow \
 	      -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wundef -Ihw -Ifirmware
 FW_LDFLAGS  = -nostdlib -nostartfiles -static -Wl,--gc-sections -Wl,--build-id=sha1 -Wl,--fatal-warnings -Wl,--no-warn-rwx-segments \
