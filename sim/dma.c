@@ -113,18 +113,21 @@ static bool range_ok(uint64_t iova, uint64_t size)
 	return size && !(iova % DMA_PAGE) && !(size % DMA_PAGE) && size - 1 <= UINT64_MAX - iova;
 }
 
-static void file_put(struct dma *d, struct dma_file *f)
+/*
+ * Lets go of files without maps. Not at their last unmap: a guest with an emulated IOMMU goes through "no maps" between
+ * any two jobs, and mapping guest RAM anew would fault every page in again.
+ */
+static void files_trim(struct dma *d)
 {
-	if (!f || --f->refs)
-		return;
-	for (struct dma_file **p = &d->files; *p; p = &(*p)->next) {
-		if (*p == f) {
-			*p = f->next;
-			break;
+	for (struct dma_file **p = &d->files, *f; (f = *p);) {
+		if (f->refs) {
+			p = &f->next;
+			continue;
 		}
+		*p = f->next;
+		munmap(f->base, f->size);
+		free(f);
 	}
-	munmap(f->base, f->size);
-	free(f);
 }
 
 static int file_map(struct dma *d, const struct stat *st, int fd, bool need_write, struct dma_file **out)
@@ -133,6 +136,7 @@ static int file_map(struct dma *d, const struct stat *st, int fd, bool need_writ
 
 	if (!f)
 		return -ENOMEM;
+	files_trim(d);
 	f->size = (uint64_t)st->st_size;
 	f->dev = st->st_dev;
 	f->ino = st->st_ino;
@@ -201,7 +205,8 @@ static int map_insert(struct dma *d, const struct dma_map *want, int fd, uint64_
 		m->host = m->file->base + offset;
 	}
 	if (!tsearch(m, &d->tree, map_cmp)) {
-		file_put(d, m->file);
+		if (m->file)
+			m->file->refs--;
 		free(m);
 		return -ENOMEM;
 	}
@@ -218,7 +223,8 @@ static uint64_t map_remove(struct dma *d, struct dma_map *m)
 	tdelete(m, &d->tree, map_cmp);
 	d->maps--;
 	d->maps_without_fd -= !m->host;
-	file_put(d, m->file);
+	if (m->file)
+		m->file->refs--;
 	free(m);
 	atomic_fetch_add(&d->generation, 1);
 	return size;
@@ -267,6 +273,7 @@ uint64_t dma_unmap_all(struct dma *d)
 	pthread_rwlock_wrlock(&d->lock);
 	while ((m = map_find(d, 0, UINT64_MAX)))
 		removed += map_remove(d, m);
+	files_trim(d);
 	pthread_rwlock_unlock(&d->lock);
 	return removed;
 }

@@ -8,7 +8,8 @@
  *   map         one range of IOVAs, whole 4 KiB pages, with read and/or write permission. Maps never overlap. With an
  *               emulated IOMMU there is one map per 4 KiB page, so tens of thousands are normal.
  *   file        the memory behind maps that came with a file descriptor. All maps of one file (by device and inode)
- *               share one mapping of the whole file in this process; copies go straight to and from it.
+ *               share one mapping of the whole file in this process; copies go straight to and from it. The mapping
+ *               outlives its last map until another file comes or everything is unmapped.
  *   remote      memory whose maps came without a descriptor, and addresses with no map at all: reached by asking the
  *               other side, through a function that the owner of the connection installs. An access that its IOMMU
  *               then refuses is reported there, as a real card's would be. For that reason the other side is asked
@@ -74,7 +75,7 @@ int dma_map(struct dma *d, uint64_t iova, uint64_t size, uint32_t flags, int fd,
  */
 int dma_unmap(struct dma *d, uint64_t iova, uint64_t size, uint64_t *removed) __attribute__((warn_unused_result));
 
-/* Removes all maps; returns the bytes they covered. */
+/* Removes all maps and lets go of all files; returns the bytes the maps covered. */
 uint64_t dma_unmap_all(struct dma *d);
 
 /*

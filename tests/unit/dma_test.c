@@ -208,6 +208,26 @@ TEST_F(dma, one_mapping_for_all_maps_of_a_file)
 	EXPECT_EQ(count_mappings(), before);
 }
 
+TEST_F(dma, an_unused_file_is_kept_but_only_one)
+{
+	int before = count_mappings();
+	uint64_t gone;
+
+	for (int i = 0; i < 20; i++) {
+		int fd = memfd_create("guest", MFD_CLOEXEC);
+
+		ASSERT_EQ(ftruncate(fd, 2 * PG), 0);
+		for (int again = 0; again < 3; again++) {
+			ASSERT_EQ(dma_map(self->d, 0, PG, RW, fd, 0), 0);
+			ASSERT_EQ(dma_unmap(self->d, 0, PG, &gone), 0);
+			EXPECT_EQ(count_mappings(), before + 1);
+		}
+		close(fd);
+	}
+	dma_unmap_all(self->d);
+	EXPECT_EQ(count_mappings(), before);
+}
+
 TEST_F(dma, a_file_that_grows_is_mapped_again)
 {
 	uint32_t x = 0x12345678, y = 0;
