@@ -43,7 +43,7 @@ class Card:
         self.index, self.id, self.bus = index, f"card{index}", f"rp{index}"
         self.socket = os.path.join(rundir, f"card{index}.sock")
         self.log = os.path.join(rundir, f"card{index}.log")
-        self._argv = [sim, "--socket", self.socket, *args]
+        self._argv = [sim, "--socket", self.socket, "--serial", str(index + 1), *args]
         self._ended = False  # on request, so its status says nothing
         self.proc = None
 
