@@ -137,18 +137,19 @@ static int receive(struct vfu_link *l)
 }
 
 /* A second client: it is told no by closing, but only when the first has really nothing to say and has not just left. */
-static void turn_away(struct vfu *v)
+static bool turn_away(struct vfu *v)
 {
 	char byte;
 	int fd;
 
 	if (recv(v->link.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
-		return;
+		return true;
 	fd = accept4(v->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd < 0)
-		return;
+		return false;
 	close(fd);
 	v->turned_away++;
+	return true;
 }
 
 int vfu_link_fill(struct vfu *v)
@@ -169,7 +170,9 @@ int vfu_link_fill(struct vfu *v)
 		if (p[1].revents)
 			return -ECANCELED;
 		if (!p[0].revents) {
-			turn_away(v);
+			/* Out of descriptors, say: let it wait until the next message, rather than try without end. */
+			if (!turn_away(v))
+				p[2].fd = -1;
 			continue;
 		}
 		n = receive(&v->link);
