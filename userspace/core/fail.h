@@ -12,12 +12,13 @@
 #include <stdint.h>
 
 #define SNPU_MUST_CHECK	__attribute__((warn_unused_result))
+#define SNPU_SHARED	__attribute__((visibility("default")))	/* with libsnpu-nir */
 
 /* Keeps the sentence and returns `err` (negative errno), so that a check is `return snpu_fail(-EINVAL, "...")`. */
-int snpu_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
+SNPU_SHARED int snpu_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
 
 /* Keeps "<what>, <the previous sentence>" for callers who know what it was for. */
-int snpu_fail_in(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
+SNPU_SHARED int snpu_fail_in(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
 
 /* true when the product or sum fits. */
 static inline SNPU_MUST_CHECK bool snpu_mul(uint64_t a, uint64_t b, uint64_t *out)

@@ -7,6 +7,8 @@
 #ifndef SNPU_GRAPH_GRAPH_H
 #define SNPU_GRAPH_GRAPH_H
 
+#include <stdatomic.h>
+
 #include "core/fail.h"
 #include "graph/arena.h"
 #include "snpu/snpu_model.h"
@@ -14,6 +16,7 @@
 #define SNPU_MODEL_NODES	4096
 #define SNPU_MODEL_EDGES	65536
 #define SNPU_MODEL_NOTES	16384
+#define SNPU_MODEL_META		256
 #define SNPU_NAME_MAX		1024		/* bytes of a node's name */
 #define SNPU_KIND_PARAMS	7
 
@@ -72,13 +75,19 @@ struct snpu_edge {
 	bool delayed;
 };
 
+struct snpu_meta {
+	const char *key, *text;
+};
+
 struct snpu_model {
 	struct snpu_arena arena;
+	atomic_uint refs;			/* the handle and the sessions */
 	struct snpu_node *nodes;
 	struct snpu_edge *edges;
 	struct snpu_note *notes;
-	unsigned n_nodes, n_edges, n_notes;
-	unsigned cap_nodes, cap_edges, cap_notes;
+	struct snpu_meta *meta;
+	unsigned n_nodes, n_edges, n_notes, n_meta;
+	unsigned cap_nodes, cap_edges, cap_notes, cap_meta;
 	const char *format;
 	double dt;				/* seconds; 0: not given */
 	bool finished;
@@ -88,6 +97,9 @@ struct snpu_model {
 	unsigned *inputs, *outputs;
 	unsigned n_inputs, n_outputs;
 };
+
+/* One more user of a finished model; snpu_model_free() gives one back. */
+void snpu_model_get(struct snpu_model *m);
 
 const struct snpu_kind *snpu_kind_find(const char *name);
 /* Is it a type of NIR that is not supported yet? */

@@ -16,19 +16,26 @@ int snpu_model_create(struct snpu_model **out)
 	if (!m)
 		return snpu_fail(-ENOMEM, "no memory for a model");
 	m->format = "";
+	atomic_init(&m->refs, 1);
 	*out = m;
 	return 0;
 }
 
 void snpu_model_free(struct snpu_model *m)
 {
-	if (!m)
+	if (!m || atomic_fetch_sub(&m->refs, 1) != 1)
 		return;
 	snpu_arena_free(&m->arena);
 	free(m->nodes);
 	free(m->edges);
 	free(m->notes);
+	free(m->meta);
 	free(m);
+}
+
+void snpu_model_get(struct snpu_model *m)
+{
+	atomic_fetch_add(&m->refs, 1);
 }
 
 static int model_open(const struct snpu_model *m)
@@ -197,6 +204,23 @@ int snpu_model_set_dt(struct snpu_model *m, double dt)
 	return 0;
 }
 
+int snpu_model_set_metadata(struct snpu_model *m, const char *key, const char *text)
+{
+	struct snpu_meta meta;
+	int err = model_open(m);
+
+	if (!err)
+		err = snpu_vec_room(&m->meta, &m->cap_meta, m->n_meta, SNPU_MODEL_META, sizeof(meta), "entries of metadata");
+	if (err)
+		return err;
+	meta.key = snpu_arena_strdup(&m->arena, key);
+	meta.text = snpu_arena_strdup(&m->arena, text);
+	if (!meta.key || !meta.text)
+		return -ENOMEM;
+	m->meta[m->n_meta++] = meta;
+	return 0;
+}
+
 int snpu_model_set_format(struct snpu_model *m, const char *format)
 {
 	char *copy = snpu_arena_strdup(&m->arena, format);
@@ -259,6 +283,14 @@ unsigned snpu_model_input_count(const struct snpu_model *m) { return m->n_inputs
 unsigned snpu_model_output_count(const struct snpu_model *m) { return m->n_outputs; }
 unsigned snpu_model_note_count(const struct snpu_model *m) { return m->n_notes; }
 const char *snpu_model_format(const struct snpu_model *m) { return m->format; }
+
+const char *snpu_model_metadata(const struct snpu_model *m, const char *key)
+{
+	for (unsigned i = m->n_meta; i-- > 0;)
+		if (!strcmp(m->meta[i].key, key))
+			return m->meta[i].text;
+	return NULL;
+}
 
 int snpu_model_node(const struct snpu_model *m, unsigned node, struct snpu_node_info *out)
 {

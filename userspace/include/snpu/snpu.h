@@ -293,6 +293,9 @@ SNPU_API int snpu_counter_exact(unsigned int counter);		/* 1: the same number on
 /* Models													 */
 /* ----------------------------------------------------------------------------------------------------------- */
 
+#include <snpu/snpu_array.h>
+#include <snpu/snpu_model.h>
+
 #ifdef __cplusplus
 }
 #endif

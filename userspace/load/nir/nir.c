@@ -22,6 +22,7 @@
 #define NESTING		8		/* graphs in graphs; also ends cycles of hard links */
 #define MAX_CHILDREN	4096
 #define MAX_EDGES	65536
+#define MAX_METADATA	128
 #define MAX_FILE	(16ull << 30)
 
 #define GRAPH(prefix)	((prefix)[0] ? (prefix) : "/")
@@ -291,28 +292,58 @@ static int read_graph(struct reader *r, hid_t group, const char *prefix, unsigne
 	return err;
 }
 
-/* metadata/dt is the author's own word on the time step; a hint, so one that cannot be read is no error. */
-static int read_metadata(struct reader *r, hid_t node)
+/* The shortest text that reads back as the same number. */
+static void number_text(double v, char text[H5X_NAME])
+{
+	for (int digits = 1; digits <= 17; digits++) {
+		snprintf(text, H5X_NAME, "%.*g", digits, v);
+		if (strtod(text, NULL) == v)
+			return;
+	}
+}
+
+/* One entry of the metadata as text; what is no string and no single number is left out. */
+static int read_meta_entry(struct reader *r, hid_t meta, const char *key)
 {
 	struct h5x_array a = { 0 };
-	hid_t meta, set;
-	double dt = 0;
+	char text[H5X_NAME] = "";
+	hid_t set;
+
+	if (h5x_get(meta, key, H5I_DATASET, &set) != 1)
+		return 0;
+	if (!h5x_read(&r->x, set, key, &a) && a.count == 1)
+		number_text(a.floats ? a.f[0] : (double)a.i[0], text);
+	else if (!a.f && !a.i && h5x_read_string(set, key, text))
+		text[0] = 0;
+	h5x_array_free(&a);
+	h5x_put(set);
+	return text[0] ? snpu_model_set_metadata(r->model, key, text) : 0;
+}
+
+/* The author's own words. metadata/dt is a hint only, so one that cannot be read is no error. */
+static int read_metadata(struct reader *r, hid_t node)
+{
+	char name[H5X_NAME];
+	const char *dt;
+	uint64_t n = 0;
+	hid_t meta;
 	int err;
 
 	if (!h5x_is_group(node, "metadata") || h5x_get(node, "metadata", H5I_GROUP, &meta) != 1)
 		return 0;
-	err = h5x_get(meta, "dt", H5I_DATASET, &set);
-	if (err == 1) {
-		err = h5x_read(&r->x, set, "dt", &a);
-		if (!err && a.count == 1)
-			dt = a.floats ? a.f[0] : (double)a.i[0];
-		h5x_array_free(&a);
-		h5x_put(set);
-		err = dt > 0.0 && dt < 1e9 ? snpu_model_set_dt(r->model, dt)
-					   : snpu_model_add_note(r->model, SNPU_NOTE_WARNING, "metadata-dt", "", "the dt in the file's metadata is not a time step and is ignored");
+	err = h5x_count(meta, &n);
+	for (uint64_t i = 0; i < n && i < MAX_METADATA && !err; i++) {
+		err = h5x_name(meta, i, name);
+		if (!err)
+			err = read_meta_entry(r, meta, name);
 	}
 	h5x_put(meta);
-	return err < 0 ? err : 0;
+	dt = snpu_model_metadata(r->model, "dt");
+	if (err || !dt)
+		return err;
+	return strtod(dt, NULL) > 0.0 && strtod(dt, NULL) < 1e9
+		       ? snpu_model_set_dt(r->model, strtod(dt, NULL))
+		       : snpu_model_add_note(r->model, SNPU_NOTE_WARNING, "metadata-dt", "", "dt in the file's metadata is '%s', which is no time step, and is ignored", dt);
 }
 
 static int read_version(struct reader *r)

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The program of a segment: a loop over samples, which clears the state, around a loop over time steps, in which every
+ * node executes once in order. Packets of node k go to profile slot k + 1, everything else to slot 0. One thread.
+ */
+#include <stdlib.h>
+
+#include "lower/plan.h"
+
+struct emit_job {
+	const struct snpu_lowering *l;
+	const struct snpu_plan *plan;
+	const struct snpu_segment *s;
+	unsigned segment;			/* index of s */
+	uint64_t steps;
+	uint64_t *import_at, *export_at;	/* [n_imports], [n_exports] offsets in INPUT and OUTPUT */
+	struct snpu_prog *prog;
+};
+
+
+int snpu_streams_layout(const struct snpu_stream *list, unsigned n, uint64_t samples, uint64_t steps, uint64_t *offsets, uint64_t *size)
+{
+	*size = 0;
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t bytes, sample;
+		bool ok = snpu_mul(steps, list[i].n * 4, &sample) && sample <= UINT32_MAX;
+
+		if (!ok)
+			return snpu_fail(-E2BIG, "%llu steps of %llu values are more than the 4 GiB a sample can have; run fewer steps at a time",
+					 (unsigned long long)steps, (unsigned long long)list[i].n);
+		offsets[i] = *size;
+		ok = snpu_mul(samples, sample, &bytes) && snpu_add(*size, bytes, size) && *size < 1ull << 47;
+		if (!ok)
+			return snpu_fail(-E2BIG, "%llu samples of %llu steps are more than an address space holds; run fewer at a time",
+					 (unsigned long long)samples, (unsigned long long)steps);
+		*size = (*size + SNPU_ALIGN - 1) / SNPU_ALIGN * SNPU_ALIGN;
+	}
+	return 0;
+}
+
+/* A stream's vector of the current step and sample, seen from inside both loops. */
+static struct snpu_ref stream_ref(const struct emit_job *j, unsigned region, const uint64_t *offsets, const struct snpu_stream *list, unsigned i)
+{
+	uint32_t step = (uint32_t)(list[i].n * 4);
+
+	return snpu_ref_steps(region, offsets[i], step, (uint32_t)(step * j->steps));
+}
+
+static struct snpu_ref export_ref(const struct emit_job *j, unsigned i)
+{
+	return stream_ref(j, SNPU_REGION_OUTPUT, j->export_at, j->s->exports, i);
+}
+
+static unsigned stream_of(const struct snpu_stream *list, unsigned n, unsigned node, int state)
+{
+	unsigned i = 0;
+
+	while (i < n && (list[i].node != node || list[i].state != state))
+		i++;
+	return i < n ? i : SNPU_NONE;
+}
+
+static struct snpu_ref slot_value(const struct emit_job *j, const struct snpu_slot *slot)
+{
+	if (slot->export != SNPU_NONE)
+		return export_ref(j, slot->export);
+	return snpu_ref(slot->keeps ? SNPU_REGION_STATE : SNPU_REGION_SCRATCH, slot->value);
+}
+
+static struct snpu_ref slot_events(const struct snpu_slot *slot)
+{
+	return snpu_ref(slot->keeps_events ? SNPU_REGION_STATE : SNPU_REGION_SCRATCH, slot->events);
+}
+
+/* What edge e brings to slot `reader`, as a dense vector or as an event list. */
+static struct snpu_ref edge_ref(const struct emit_job *j, unsigned reader, unsigned e, bool events)
+{
+	const struct snpu_edge *edge = &j->l->m->edges[e];
+	unsigned root = j->plan->root[edge->from], at = j->plan->slot_of[root];
+	const struct snpu_slot *slot;
+
+	if (j->plan->segment_of[root] != j->segment) {
+		unsigned i = stream_of(j->s->imports, j->s->n_imports, root, -1);
+
+		return events ? snpu_ref(SNPU_REGION_SCRATCH, j->s->import_events[i])
+			      : stream_ref(j, SNPU_REGION_INPUT, j->import_at, j->s->imports, i);
+	}
+	slot = &j->s->slots[at];
+	if (edge->delayed && reader > at)
+		return snpu_ref(SNPU_REGION_STATE, events ? slot->old_events : slot->old_value);
+	return events ? slot_events(slot) : slot_value(j, slot);
+}
+
+/* Adds up the inputs of a node in the order of its edges, into `to`. */
+static void emit_sum(struct emit_job *j, unsigned k, const struct snpu_node *n, struct snpu_ref to)
+{
+	uint32_t size = (uint32_t)n->in_size;
+	struct snpu_ref sum = edge_ref(j, k, n->in[0], false);
+
+	if (n->n_in == 1)
+		snpu_emit(j->prog, COPY, .src = sum, .dst = to, .words = size);
+	for (unsigned i = 1; i < n->n_in; i++) {
+		snpu_emit(j->prog, ADD, .a = sum, .b = edge_ref(j, k, n->in[i], false), .out = to, .n = size);
+		sum = to;
+	}
+}
+
+static struct snpu_ref dense_input(struct emit_job *j, unsigned k, const struct snpu_node *n)
+{
+	struct snpu_ref sum = snpu_ref(SNPU_REGION_SCRATCH, j->s->slots[k].sum);
+
+	if (n->n_in == 1)
+		return edge_ref(j, k, n->in[0], false);
+	emit_sum(j, k, n, sum);
+	return sum;
+}
+
+static void emit_linear(struct emit_job *j, unsigned k, const struct snpu_node *n)
+{
+	const struct snpu_slot *slot = &j->s->slots[k];
+	bool bias = slot->constants != SNPU_NOWHERE;
+	struct snpu_ref events;
+
+	if (n->n_in == 1) {
+		events = edge_ref(j, k, n->in[0], true);
+	} else {
+		events = snpu_ref(SNPU_REGION_SCRATCH, slot->sum_events);
+		snpu_emit(j->prog, EVPACK, .x = dense_input(j, k, n), .ev = events, .n = (uint32_t)n->columns);
+	}
+	snpu_emit(j->prog, LINEAR, .hdr.flags = bias ? SNPU_LINEAR_BIAS : 0, .ev = events,
+		  .weights = snpu_ref(SNPU_REGION_WEIGHTS, slot->weights),
+		  .bias = bias ? snpu_ref(SNPU_REGION_CONST, slot->constants) : (struct snpu_ref){ 0 },
+		  .out = slot_value(j, slot), .n_in = (uint32_t)n->columns, .n_out = (uint32_t)n->rows);
+}
+
+static uint8_t neuron_flags(const struct snpu_semantics *sem, const struct snpu_kind *kind)
+{
+	static const uint8_t resets[] = {
+		[SNPU_RESET_VALUE] = SNPU_NEURON_RESET_VALUE,
+		[SNPU_RESET_SUBTRACT] = SNPU_NEURON_RESET_SUBTRACT,
+		[SNPU_RESET_DELTA] = SNPU_NEURON_RESET_DELTA,
+	};
+	uint8_t flags = 0;
+
+	if (kind->flags & SNPU_KIND_FIRES && sem->compare == SNPU_COMPARE_GE)
+		flags |= SNPU_NEURON_GE;
+	if (kind->flags & SNPU_KIND_FIRES && kind->states)
+		flags |= resets[sem->reset];
+	return flags;
+}
+
+/* All neuron packets have the layout of NEURON_ARGS; LIF stands for them. */
+static void emit_neuron(struct emit_job *j, unsigned k, const struct snpu_node *n)
+{
+	const struct snpu_slot *slot = &j->s->slots[k];
+	struct snpu_pkt_LIF p = {
+		.hdr.flags = neuron_flags(j->l->sem, n->kind),
+		.x = dense_input(j, k, n),
+		.state = n->kind->states ? snpu_ref(SNPU_REGION_STATE, slot->state) : (struct snpu_ref){ 0 },
+		.param = snpu_ref(SNPU_REGION_CONST, slot->constants),
+		.out = slot_value(j, slot),
+		.n = (uint32_t)n->size,
+	};
+
+	snpu_prog_append(j->prog, n->kind->opcode, &p);
+}
+
+_Static_assert(sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_THRESHOLD) && sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_I) &&
+	       sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_IF) && sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_LI) &&
+	       sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_CUBALI) && sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_CUBALIF),
+	       "neuron packets differ");
+
+static void emit_compute(struct emit_job *j, unsigned k, const struct snpu_node *n)
+{
+	const struct snpu_slot *slot = &j->s->slots[k];
+
+	if (n->kind->flags & SNPU_KIND_SYNAPSES)
+		emit_linear(j, k, n);
+	else if (snpu_node_is(n, SNPU_KIND_ID_SCALE))
+		snpu_emit(j->prog, SCALE, .x = dense_input(j, k, n), .scale = snpu_ref(SNPU_REGION_CONST, slot->constants),
+			  .out = slot_value(j, slot), .n = (uint32_t)n->size);
+	else if (n->kind->flags & SNPU_KIND_ELEMENTS)
+		emit_neuron(j, k, n);
+	else
+		emit_sum(j, k, n, slot_value(j, slot));
+}
+
+/* What others need of the node after it has executed: its event list, and the exports it did not write itself. */
+static void emit_after(struct emit_job *j, unsigned k, const struct snpu_node *n)
+{
+	const struct snpu_slot *slot = &j->s->slots[k];
+	uint32_t size = (uint32_t)n->size;
+
+	if (slot->events != SNPU_NOWHERE)
+		snpu_emit(j->prog, EVPACK, .x = slot_value(j, slot), .ev = slot_events(slot), .n = size);
+	for (unsigned i = 0; i < j->s->n_exports; i++) {
+		const struct snpu_stream *x = &j->s->exports[i];
+
+		if (x->node == slot->node && x->state >= 0)
+			snpu_emit(j->prog, COPY, .src = snpu_ref(SNPU_REGION_STATE, slot->state + (uint64_t)x->state * n->size * 4),
+				  .dst = export_ref(j, i), .words = size);
+		else if (x->node == slot->node && slot->export != i)
+			snpu_emit(j->prog, COPY, .src = slot_value(j, slot), .dst = export_ref(j, i), .words = size);
+	}
+}
+
+static void emit_step(struct emit_job *j)
+{
+	const struct snpu_segment *s = j->s;
+
+	for (unsigned i = 0; i < s->n_imports; i++)
+		if (s->import_events[i] != SNPU_NOWHERE)
+			snpu_emit(j->prog, EVPACK, .x = stream_ref(j, SNPU_REGION_INPUT, j->import_at, s->imports, i),
+				  .ev = snpu_ref(SNPU_REGION_SCRATCH, s->import_events[i]), .n = (uint32_t)s->imports[i].n);
+	for (unsigned k = 0; k < s->n_slots; k++) {
+		const struct snpu_node *n = &j->l->m->nodes[s->slots[k].node];
+
+		j->prog->slot = (uint16_t)(k + 1);
+		emit_compute(j, k, n);
+		emit_after(j, k, n);
+	}
+	/* Only now, because readers later in the step still saw the step before. */
+	for (unsigned k = 0; k < s->n_slots; k++) {
+		const struct snpu_slot *slot = &s->slots[k];
+		uint32_t size = (uint32_t)j->l->m->nodes[slot->node].size;
+
+		j->prog->slot = (uint16_t)(k + 1);
+		if (slot->old_value != SNPU_NOWHERE)
+			snpu_emit(j->prog, COPY, .src = slot_value(j, slot), .dst = snpu_ref(SNPU_REGION_STATE, slot->old_value), .words = size);
+		if (slot->old_events != SNPU_NOWHERE)
+			snpu_emit(j->prog, EVPACK, .x = slot_value(j, slot), .ev = snpu_ref(SNPU_REGION_STATE, slot->old_events), .n = size);
+	}
+	j->prog->slot = 0;
+}
+
+static void emit_clear(struct emit_job *j)
+{
+	uint64_t words = j->s->state_bytes / 4;
+
+	for (uint64_t at = 0; at < words; at += SNPU_MAX_N)
+		snpu_emit(j->prog, FILL, .dst = snpu_ref(SNPU_REGION_STATE, at * 4),
+			  .words = (uint32_t)(words - at < SNPU_MAX_N ? words - at : SNPU_MAX_N));
+}
+
+int snpu_emit_segment(const struct snpu_lowering *l, const struct snpu_plan *plan, const struct snpu_segment *s, uint64_t samples, uint64_t steps,
+		      struct snpu_prog *prog)
+{
+	struct emit_job j = { .l = l, .plan = plan, .s = s, .segment = (unsigned)(s - plan->segments), .steps = steps, .prog = prog };
+	uint64_t size;
+	int err = samples > UINT32_MAX || steps > UINT32_MAX ? snpu_fail(-E2BIG, "a loop of more than 2^32 - 1 iterations was asked for") : 0;
+
+	j.import_at = calloc(s->n_imports + 1, sizeof(*j.import_at));
+	j.export_at = calloc(s->n_exports + 1, sizeof(*j.export_at));
+	if (!err && (!j.import_at || !j.export_at))
+		err = snpu_fail(-ENOMEM, "no memory for a program");
+	if (!err)
+		err = snpu_streams_layout(s->imports, s->n_imports, samples, steps, j.import_at, &size);
+	if (!err)
+		err = snpu_streams_layout(s->exports, s->n_exports, samples, steps, j.export_at, &size);
+	if (!err) {
+		prog->slot = 0;
+		snpu_emit(prog, LOOP, .count = (uint32_t)samples);
+		emit_clear(&j);
+		snpu_emit(prog, LOOP, .count = (uint32_t)steps);
+		emit_step(&j);
+		snpu_emit(prog, NEXT);
+		snpu_emit(prog, NEXT);
+		err = snpu_prog_end(prog);
+	}
+	free(j.import_at);
+	free(j.export_at);
+	return err;
+}

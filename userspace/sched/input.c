@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* The caller's arrays as the model's inputs; see input.h. */
+#include "sched/input.h"
+
+#include <math.h>
+#include <string.h>
+
+#define TEXT(rank, shape)	snpu_shape_text(rank, shape, (char[SNPU_SHAPE_TEXT]){ 0 }, SNPU_SHAPE_TEXT)
+
+/* Do the array's axes from `from` on make one vector of the node: its shape, or one axis with as many elements? */
+static bool tail_fits(const struct snpu_array *a, unsigned from, const struct snpu_node *n)
+{
+	if (a->rank == from + 1 && a->shape[from] == n->size)
+		return true;
+	if (a->rank == from && n->size == 1)
+		return true;
+	return a->rank == from + n->rank && !memcmp(a->shape + from, n->shape, n->rank * sizeof(*n->shape));
+}
+
+static int match_plain(const struct snpu_node *n, struct snpu_feed *f)
+{
+	const struct snpu_array *a = f->array;
+
+	if (a->rank >= 2 && tail_fits(a, 2, n)) {
+		f->samples = a->shape[0];
+		f->steps = a->shape[1];
+	} else if (a->rank >= 1 && tail_fits(a, 1, n)) {
+		f->samples = 1;
+		f->steps = a->shape[0];
+	} else {
+		return snpu_fail(-EINVAL, "the array for input '%s' has the shape %s; it must be [sample][step] or [step], then %s", n->name,
+				 TEXT(a->rank, a->shape), TEXT(n->rank, n->shape));
+	}
+	return 0;
+}
+
+static int match_image(const struct snpu_node *n, struct snpu_feed *f, uint32_t steps)
+{
+	const struct snpu_array *a = f->array;
+
+	if (a->dtype != SNPU_U8)
+		return snpu_fail(-EINVAL, "the images for input '%s' have elements of type %s; give uint8 pixels", n->name, snpu_dtype_name(a->dtype));
+	if (!steps)
+		return snpu_fail(-EINVAL, "the images for input '%s' need a number of time steps; give it with --steps (snpu_input.steps)", n->name);
+	if (a->count == n->size)
+		f->samples = 1;
+	else if (a->rank && a->shape[0] && a->count % a->shape[0] == 0 && a->count / a->shape[0] == n->size)
+		f->samples = a->shape[0];
+	else
+		return snpu_fail(-EINVAL, "the images for input '%s' have the shape %s; each must have the %llu pixels of %s", n->name,
+				 TEXT(a->rank, a->shape), (unsigned long long)n->size, TEXT(n->rank, n->shape));
+	f->steps = steps;
+	return 0;
+}
+
+static int match_one(const struct snpu_model *m, const struct snpu_input *in, struct snpu_feed *f)
+{
+	const struct snpu_node *n = &m->nodes[f->node];
+	int err;
+
+	if (f->array)
+		return snpu_fail(-EINVAL, "two arrays were given for input '%s'", n->name);
+	if (!in->array || (in->array->count && !in->array->data))
+		return snpu_fail(-EINVAL, "the array for input '%s' has no address", n->name);
+	f->array = in->array;
+	f->encoder = in->encoder;
+	f->n = n->size;
+	if (in->encoder != SNPU_ENCODE_NONE && in->encoder != SNPU_ENCODE_IMAGE)
+		return snpu_fail(-EINVAL, "input '%s' asks for the unknown encoder %u; use enum snpu_encoder", n->name, (unsigned)in->encoder);
+	err = in->encoder ? match_image(n, f, in->steps) : match_plain(n, f);
+	if (!err && (!f->samples || !f->steps))
+		err = snpu_fail(-EINVAL, "the array for input '%s' has the shape %s, which is no sample or no step", n->name,
+				TEXT(in->array->rank, in->array->shape));
+	return err;
+}
+
+int snpu_feeds_match(const struct snpu_model *m, const struct snpu_input *inputs, unsigned n_inputs, struct snpu_feed *feeds)
+{
+	memset(feeds, 0, m->n_inputs * sizeof(*feeds));
+	for (unsigned i = 0; i < m->n_inputs; i++)
+		feeds[i].node = m->inputs[i];
+	for (unsigned k = 0; k < n_inputs; k++) {
+		unsigned i = 0;
+		int err;
+
+		if (!inputs[k].node && m->n_inputs > 1)
+			return snpu_fail(-EINVAL, "the model has %u inputs; name the one each array is for", m->n_inputs);
+		while (inputs[k].node && i < m->n_inputs && strcmp(m->nodes[m->inputs[i]].name, inputs[k].node))
+			i++;
+		if (i == m->n_inputs)
+			return snpu_fail(-ENOENT, "the model has no input '%s'; its first is '%s'", inputs[k].node, m->nodes[m->inputs[0]].name);
+		err = match_one(m, &inputs[k], &feeds[i]);
+		if (err)
+			return err;
+	}
+	for (unsigned i = 0; i < m->n_inputs; i++) {
+		if (!feeds[i].array)
+			return snpu_fail(-EINVAL, "no array was given for input '%s' %s", m->nodes[feeds[i].node].name,
+					 TEXT(m->nodes[feeds[i].node].rank, m->nodes[feeds[i].node].shape));
+		if (feeds[i].samples != feeds[0].samples || feeds[i].steps != feeds[0].steps)
+			return snpu_fail(-EINVAL, "input '%s' has %llu samples of %llu steps, '%s' has %llu of %llu; give equal ones",
+					 m->nodes[feeds[i].node].name, (unsigned long long)feeds[i].samples, (unsigned long long)feeds[i].steps,
+					 m->nodes[feeds[0].node].name, (unsigned long long)feeds[0].samples, (unsigned long long)feeds[0].steps);
+	}
+	return 0;
+}
+
+int snpu_feed_fill(const struct snpu_model *m, const struct snpu_feed *f, uint64_t first, uint64_t count, float *to)
+{
+	uint64_t step = f->steps * f->n;
+	int err;
+
+	if (f->encoder == SNPU_ENCODE_IMAGE) {
+		for (uint64_t i = 0; i < count; i++)
+			snpu_encode_image((const uint8_t *)f->array->data + (first + i) * f->n, f->n, (uint32_t)f->steps, to + i * step);
+		return 0;
+	}
+	err = snpu_array_to_f32(f->array, first * step, count * step, to);
+	for (uint64_t i = 0; i < count * step && !err; i++)
+		if (!isfinite(to[i]))
+			err = snpu_fail(-EINVAL, "the array for input '%s' has %g in sample %llu, step %llu; only finite numbers can be run",
+					m->nodes[f->node].name, (double)to[i], (unsigned long long)(first + i / step),
+					(unsigned long long)(i % step / f->n));
+	return err;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A session: a model placed on devices, and what runs it. Belongs to one thread at a time, except `cancel`, which any
+ * thread and any signal handler may set.
+ */
+#ifndef SNPU_SCHED_SESSION_H
+#define SNPU_SCHED_SESSION_H
+
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "lower/plan.h"
+
+/* One region of a segment on its device. */
+struct snpu_region_mem {
+	struct snpu_bo *bo;
+	void *map;
+	uint64_t va, size;			/* bytes; size as the job binds it */
+	uint64_t capacity;			/* of bo */
+};
+
+/* A program for one number of samples, with where its streams lie. */
+struct snpu_variant {
+	uint64_t samples;			/* 0: none */
+	uint32_t entry;				/* in PROGRAM, bytes */
+	uint64_t *import_at, *export_at;	/* [n_imports], [n_exports] bytes in INPUT, OUTPUT */
+};
+
+/* A segment on its device. */
+struct snpu_context {
+	const struct snpu_segment *s;
+	struct snpu_region_mem region[SNPU_REGION_COUNT];
+	struct snpu_variant variant[2];		/* whole chunks, and the last one */
+	uint64_t steps;
+};
+
+/* What a session holds on a target: an address space that only grows, and one queue. */
+struct snpu_lane {
+	struct snpu_vm *vm;
+	struct snpu_queue *queue;
+	uint64_t next_va;
+};
+
+struct snpu_session {
+	struct snpu_model *m;
+	struct snpu_session_opts opts;		/* its arrays and strings are copies in `arena` */
+	struct snpu_arena arena;
+	struct snpu_semantics sem;
+	struct snpu_target *targets;		/* [n_targets], the last is the CPU */
+	struct snpu_lane *lanes;		/* [n_targets] */
+	unsigned n_targets;
+	struct snpu_wanted *wanted;
+	unsigned n_wanted;
+	struct snpu_lowering low;		/* what lower/ works on */
+	struct snpu_plan plan;
+	struct snpu_context *contexts;		/* [plan.n_segments]; NULL: not on the devices now */
+	struct snpu_placement *placement;	/* [m->n_nodes] in execution order */
+	const char **segment_nodes;		/* names for the last snpu_session_segment() */
+	atomic_int cancel;
+};
+
+/* The device index of snpu_placement for a target. */
+int snpu_session_device(const struct snpu_session *s, int target);
+
+/* Makes or renews the plan for the targets that live, and the placement table. session.c */
+int snpu_session_plan(struct snpu_session *s) SNPU_MUST_CHECK;
+
+/*
+ * context.c: puts the segments on their devices (*failed: the one that could not be); takes them off again; readies one
+ * for chunks of that many samples.
+ */
+int snpu_contexts_create(struct snpu_session *s, unsigned *failed) SNPU_MUST_CHECK;
+void snpu_contexts_free(struct snpu_session *s);
+int snpu_context_prepare(struct snpu_session *s, struct snpu_context *c, uint64_t chunk, uint64_t last, uint64_t steps) SNPU_MUST_CHECK;
+/*
+ * Runs one chunk of a segment and waits for it. The profile region holds its counters afterwards. -ECANCELED when the session
+ * was cancelled; any other error is the device's, and *why what its queue says.
+ */
+int snpu_context_run(struct snpu_session *s, struct snpu_context *c, const struct snpu_variant *v, char *why, size_t why_size) SNPU_MUST_CHECK;
+
+#endif
