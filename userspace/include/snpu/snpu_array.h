@@ -5,12 +5,13 @@
  * a negative errno and keep one sentence for snpu_last_error(). Files come in as memory, so that a caller decides how
  * they are read.
  */
+#include <snpu/snpu.h>	/* includes this file at its end; before the guard, so that either can come first */
+
 #ifndef SNPU_ARRAY_H
 #define SNPU_ARRAY_H
 
 #include <stddef.h>
 #include <stdint.h>
-#include <snpu/snpu.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -8,13 +8,14 @@
  * thread at a time. Functions that can fail return a negative errno and keep one sentence for snpu_last_error().
  * Options structures begin with their size; a zeroed field (or a NULL structure) means the default.
  */
+#include <snpu/snpu.h>	/* includes this file at its end; before the guard, so that either can come first */
+
 #ifndef SNPU_MODEL_H
 #define SNPU_MODEL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <snpu/snpu.h>
 #include <snpu/snpu_array.h>
 
 #ifdef __cplusplus
