@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Address spaces and VM_BIND. The tree of mappings is DRM's GPUVA manager; this file turns its steps into page-table
+ * changes. Everything is synchronous: an operation locks the address space, then the reservations of all buffers it
+ * touches, prepares (which is all that can fail), changes, and invalidates. The reservation locks hold the buffers
+ * until the card can no longer reach them.
+ *
+ * Jobs need no list of buffers: what is bound stays allocated, and what is unbound cannot be reached.
+ */
+#include <drm/drm_drv.h>
+#include <drm/drm_exec.h>
+#include <drm/drm_print.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+
+#include "snpu_device.h"
+#include "snpu_gem.h"
+#include "snpu_vm.h"
+
+/* Driver bits of &drm_gpuva.flags: what programs may do. */
+#define SNPU_VA_READ	(DRM_GPUVA_USERBITS << 0)
+#define SNPU_VA_WRITE	(DRM_GPUVA_USERBITS << 1)
+
+/* One operation under way; everything it may need to allocate. */
+struct snpu_vm_change {
+	struct snpu_vm *vm;
+	u64 va, size;
+	struct snpu_bo *bo;		/* NULL: unmap */
+	u64 offset;
+	u32 va_flags;			/* SNPU_VA_* */
+	struct drm_gpuvm_bo *vm_bo;
+	struct drm_gpuva *spare[3];	/* the new mapping, and the two halves of one that is cut */
+};
+
+static struct snpu_vm *to_snpu_vm(struct drm_gpuvm *gpuvm)
+{
+	return container_of(gpuvm, struct snpu_vm, base);
+}
+
+/* --- steps of the GPUVA manager, under vm->lock and the reservations --------------------------------------------- */
+
+static struct drm_gpuva *snpu_vm_change_take(struct snpu_vm_change *change)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(change->spare); i++) {
+		struct drm_gpuva *va = change->spare[i];
+
+		if (va) {
+			change->spare[i] = NULL;
+			return va;
+		}
+	}
+	return NULL;
+}
+
+static u64 snpu_vm_prot(u32 va_flags)
+{
+	return (va_flags & SNPU_VA_READ ? SNPU_PTE_READ : 0) |
+	       (va_flags & SNPU_VA_WRITE ? SNPU_PTE_WRITE : 0);
+}
+
+static int snpu_vm_step_map(struct drm_gpuva_op *op, void *priv)
+{
+	struct snpu_vm_change *change = priv;
+	struct drm_gpuva *va = snpu_vm_change_take(change);
+
+	if (WARN_ON_ONCE(!va))
+		return -ENOMEM;
+	drm_gpuva_map(&change->vm->base, va, &op->map);
+	va->flags = change->va_flags;
+	drm_gpuva_link(va, change->vm_bo);
+	snpu_mmu_map(&change->vm->mmu, change->va, change->size, change->bo, change->offset,
+		     snpu_vm_prot(change->va_flags));
+	return 0;
+}
+
+static int snpu_vm_step_remap(struct drm_gpuva_op *op, void *priv)
+{
+	struct snpu_vm_change *change = priv;
+	struct drm_gpuva *old = op->remap.unmap->va, *prev = NULL, *next = NULL;
+	u32 flags = old->flags;
+	u64 start, range;
+
+	if (op->remap.prev)
+		prev = snpu_vm_change_take(change);
+	if (op->remap.next)
+		next = snpu_vm_change_take(change);
+	if (WARN_ON_ONCE((op->remap.prev && !prev) || (op->remap.next && !next)))
+		return -ENOMEM;
+
+	start = op->remap.prev ? op->remap.prev->va.addr + op->remap.prev->va.range : old->va.addr;
+	range = (op->remap.next ? op->remap.next->va.addr : old->va.addr + old->va.range) - start;
+	snpu_mmu_unmap(&change->vm->mmu, start, range);
+
+	drm_gpuva_remap(prev, next, &op->remap);
+	if (prev) {
+		prev->flags = flags;
+		drm_gpuva_link(prev, old->vm_bo);
+	}
+	if (next) {
+		next->flags = flags;
+		drm_gpuva_link(next, old->vm_bo);
+	}
+	drm_gpuva_unlink(old);
+	kfree(old);
+	return 0;
+}
+
+static int snpu_vm_step_unmap(struct drm_gpuva_op *op, void *priv)
+{
+	struct snpu_vm_change *change = priv;
+	struct drm_gpuva *va = op->unmap.va;
+
+	snpu_mmu_unmap(&change->vm->mmu, va->va.addr, va->va.range);
+	drm_gpuva_unmap(&op->unmap);
+	drm_gpuva_unlink(va);
+	kfree(va);
+	return 0;
+}
+
+static void snpu_vm_free(struct drm_gpuvm *gpuvm)
+{
+	struct snpu_vm *vm = to_snpu_vm(gpuvm);
+
+	atomic_dec(&vm->snpu->objects.n_vms);
+	mutex_destroy(&vm->lock);
+	kfree(vm);
+}
+
+static const struct drm_gpuvm_ops snpu_vm_ops = {
+	.vm_free = snpu_vm_free,
+	.sm_step_map = snpu_vm_step_map,
+	.sm_step_remap = snpu_vm_step_remap,
+	.sm_step_unmap = snpu_vm_step_unmap,
+};
+
+/* --- one operation ---------------------------------------------------------------------------------------------- */
+
+static int snpu_vm_change_alloc(struct snpu_vm_change *change)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(change->spare); i++) {
+		change->spare[i] = kzalloc(sizeof(*change->spare[i]), GFP_KERNEL);
+		if (!change->spare[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void snpu_vm_change_free(struct snpu_vm_change *change)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(change->spare); i++)
+		kfree(change->spare[i]);
+}
+
+/* Locks the reservations of the new buffer and of those that are mapped in the range. */
+static int snpu_vm_change_lock(struct snpu_vm_change *change, struct drm_exec *exec)
+{
+	int err;
+
+	drm_exec_init(exec, DRM_EXEC_INTERRUPTIBLE_WAIT | DRM_EXEC_IGNORE_DUPLICATES, 0);
+	drm_exec_until_all_locked(exec) {
+		err = 0;
+		if (change->bo)
+			err = drm_exec_lock_obj(exec, &change->bo->base.base);
+		drm_exec_retry_on_contention(exec);
+		if (!err)
+			err = drm_gpuvm_prepare_range(&change->vm->base, exec, change->va,
+						      change->size, 0);
+		drm_exec_retry_on_contention(exec);
+		if (err)
+			break;
+	}
+	return err;
+}
+
+static int snpu_vm_change_map(struct snpu_vm_change *change)
+{
+	struct snpu_vm *vm = change->vm;
+	const struct drm_gpuvm_map_req req = {
+		.map.va.addr = change->va,
+		.map.va.range = change->size,
+		.map.gem.obj = &change->bo->base.base,
+		.map.gem.offset = change->offset,
+	};
+	int err;
+
+	err = snpu_mmu_prepare_map(&vm->mmu, change->va, change->size, change->bo, change->offset);
+	if (err) {
+		vm->mmu.stale = true;	/* so that the tables it did make are pruned */
+		return err;
+	}
+	change->vm_bo = drm_gpuvm_bo_obtain_locked(&vm->base, &change->bo->base.base);
+	if (IS_ERR(change->vm_bo))
+		return PTR_ERR(change->vm_bo);
+	err = drm_gpuvm_sm_map(&vm->base, change, &req);
+	drm_gpuvm_bo_put(change->vm_bo);
+	return err;
+}
+
+static int snpu_vm_change_unmap(struct snpu_vm_change *change)
+{
+	struct snpu_vm *vm = change->vm;
+	int err;
+
+	err = snpu_mmu_prepare_unmap(&vm->mmu, change->va, change->size);
+	if (err)
+		return err;
+	return drm_gpuvm_sm_unmap(&vm->base, change, change->va, change->size);
+}
+
+static int snpu_vm_change_do(struct snpu_vm_change *change)
+{
+	struct snpu_vm *vm = change->vm;
+	struct drm_exec exec;
+	int err;
+
+	err = snpu_vm_change_alloc(change);
+	if (err)
+		goto out_free;
+	err = mutex_lock_interruptible(&vm->lock);
+	if (err)
+		goto out_free;
+	err = snpu_vm_change_lock(change, &exec);
+	if (!err) {
+		err = change->bo ? snpu_vm_change_map(change) : snpu_vm_change_unmap(change);
+		snpu_mmu_finish(&vm->mmu, change->va, change->size);
+	}
+	drm_exec_fini(&exec);
+	mutex_unlock(&vm->lock);
+out_free:
+	snpu_vm_change_free(change);
+	return err;
+}
+
+/* --- VM_BIND ---------------------------------------------------------------------------------------------------- */
+
+static bool __must_check snpu_range_ok(u64 start, u64 size, u64 end)
+{
+	return start <= end && size <= end - start;
+}
+
+static int snpu_vm_bind_check(const struct drm_snpu_vm_bind_op *op)
+{
+	const u32 prot = DRM_SNPU_VM_BIND_READ | DRM_SNPU_VM_BIND_WRITE;
+
+	if (op->pad || !op->size || !IS_ALIGNED(op->va | op->size | op->bo_offset, SZ_4K))
+		return -EINVAL;
+	if (op->va < SNPU_VA_START || !snpu_range_ok(op->va, op->size, SNPU_VA_END))
+		return -EINVAL;
+	switch (op->op) {
+	case DRM_SNPU_VM_BIND_MAP:
+		return op->flags && !(op->flags & ~prot) ? 0 : -EINVAL;
+	case DRM_SNPU_VM_BIND_UNMAP:
+		return op->flags || op->handle || op->bo_offset ? -EINVAL : 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int snpu_vm_bind_map(struct snpu_vm *vm, struct drm_file *file,
+			    const struct drm_snpu_vm_bind_op *op)
+{
+	struct snpu_vm_change change = {
+		.vm = vm,
+		.va = op->va,
+		.size = op->size,
+		.offset = op->bo_offset,
+		.va_flags = (op->flags & DRM_SNPU_VM_BIND_READ ? SNPU_VA_READ : 0) |
+			    (op->flags & DRM_SNPU_VM_BIND_WRITE ? SNPU_VA_WRITE : 0),
+	};
+	struct drm_gem_object *obj = drm_gem_object_lookup(file, op->handle);
+	int err = -EINVAL;
+
+	if (!obj)
+		return -ENOENT;
+	change.bo = to_snpu_bo(obj);
+	if (snpu_range_ok(op->bo_offset, op->size, obj->size))
+		err = snpu_bo_make_reachable(change.bo);
+	if (!err)
+		err = snpu_vm_change_do(&change);
+	drm_gem_object_put(obj);
+	return err;
+}
+
+/* The caller is inside drm_dev_enter(). */
+int snpu_vm_bind_op(struct snpu_vm *vm, struct drm_file *file, const struct drm_snpu_vm_bind_op *op)
+{
+	struct snpu_vm_change change = { .vm = vm, .va = op->va, .size = op->size };
+	int err = snpu_vm_bind_check(op);
+
+	if (err)
+		return err;
+	if (op->op == DRM_SNPU_VM_BIND_MAP)
+		return snpu_vm_bind_map(vm, file, op);
+	return snpu_vm_change_do(&change);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------- */
+
+/* The caller is inside drm_dev_enter(). */
+struct snpu_vm *snpu_vm_create(struct snpu_device *snpu)
+{
+	struct drm_gem_object *resv_obj;
+	struct snpu_vm *vm;
+	int err;
+
+	vm = kzalloc(sizeof(*vm), GFP_KERNEL);
+	if (!vm)
+		return ERR_PTR(-ENOMEM);
+	resv_obj = drm_gpuvm_resv_object_alloc(&snpu->drm);
+	if (!resv_obj) {
+		err = -ENOMEM;
+		goto err_free;
+	}
+	err = snpu_mmu_init(&vm->mmu, snpu);
+	if (err)
+		goto err_put_resv;
+
+	kref_init(&vm->refs);
+	mutex_init(&vm->lock);
+	vm->snpu = snpu;
+	drm_gpuvm_init(&vm->base, "snpu-vm", 0, &snpu->drm, resv_obj, SNPU_VA_START,
+		       SNPU_VA_END - SNPU_VA_START, 0, 0, &snpu_vm_ops);
+	drm_gem_object_put(resv_obj);
+	atomic_inc(&snpu->objects.n_vms);
+	mutex_lock(&snpu->objects.lock);
+	list_add_tail(&vm->link, &snpu->objects.vms);
+	mutex_unlock(&snpu->objects.lock);
+	return vm;
+
+err_put_resv:
+	drm_gem_object_put(resv_obj);
+err_free:
+	kfree(vm);
+	return ERR_PTR(err);
+}
+
+struct snpu_vm *snpu_vm_get(struct snpu_vm *vm)
+{
+	kref_get(&vm->refs);
+	return vm;
+}
+
+/* No allocation and no failure here: one mapping after the other, with its buffer's reservation alone. */
+static void snpu_vm_unbind_all(struct snpu_vm *vm)
+{
+	struct drm_gpuva *va, *next;
+
+	drm_gpuvm_for_each_va_safe(va, next, &vm->base) {
+		struct drm_gem_object *obj = va->gem.obj;
+
+		drm_gem_object_get(obj);
+		dma_resv_lock(obj->resv, NULL);
+		snpu_mmu_unmap(&vm->mmu, va->va.addr, va->va.range);
+		drm_gpuva_remove(va);
+		drm_gpuva_unlink(va);
+		dma_resv_unlock(obj->resv);
+		drm_gem_object_put(obj);
+		kfree(va);
+	}
+}
+
+/*
+ * No queue uses the address space any more, so the card holds no translation that matters; what it cached is dropped
+ * before the number is used again, and before the buffers are freed.
+ */
+static void snpu_vm_release(struct kref *refs)
+{
+	struct snpu_vm *vm = container_of(refs, struct snpu_vm, refs);
+	struct snpu_device *snpu = vm->snpu;
+
+	/* Either the tables are freed here, or remove() finds them in the list: before the device is unbound. */
+	mutex_lock(&snpu->objects.lock);
+	list_del(&vm->link);
+	mutex_lock(&vm->lock);
+	vm->mmu.stale = true;
+	snpu_mmu_finish(&vm->mmu, 0, 0);
+	snpu_mmu_fini(&vm->mmu);
+	mutex_unlock(&vm->lock);
+	mutex_unlock(&snpu->objects.lock);
+
+	mutex_lock(&vm->lock);
+	snpu_vm_unbind_all(vm);
+	mutex_unlock(&vm->lock);
+	drm_gpuvm_put(&vm->base);
+}
+
+void snpu_vm_put(struct snpu_vm *vm)
+{
+	kref_put(&vm->refs, snpu_vm_release);
+}
+
+/* For remove(): the card is quiet. What is still bound is forgotten when the address space is released. */
+void snpu_vm_unmap_all(struct snpu_device *snpu)
+{
+	struct snpu_vm *vm;
+
+	mutex_lock(&snpu->objects.lock);
+	list_for_each_entry(vm, &snpu->objects.vms, link) {
+		mutex_lock(&vm->lock);
+		snpu_mmu_fini(&vm->mmu);
+		mutex_unlock(&vm->lock);
+	}
+	mutex_unlock(&snpu->objects.lock);
+}
+
+/* A queue is about to use it. */
+void snpu_vm_set_live(struct snpu_vm *vm)
+{
+	mutex_lock(&vm->lock);
+	vm->mmu.live = true;
+	mutex_unlock(&vm->lock);
+}
+
+/* For a queue, which keeps the tables; the caller holds off remove(). */
+u64 snpu_vm_root(const struct snpu_vm *vm)
+{
+	return snpu_mmu_root(&vm->mmu);
+}
+
+u32 snpu_vm_asid(const struct snpu_vm *vm)
+{
+	return vm->mmu.asid;
+}

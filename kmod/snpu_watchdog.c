@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The watchdog. It looks at what the card says it does: the firmware's heartbeat, the queue on the engine, and how many
+ * packets its job has executed. Only the queue on the engine can be blamed, and only when it made no progress for the
+ * whole limit; a long job that goes on is left alone, and so is one that waits its turn. A hung job costs its queue; a
+ * firmware that is silent, crashed or idle with work at hand costs a reset.
+ *
+ * It also looks for events, in case an interrupt was lost.
+ */
+#include <drm/drm_drv.h>
+#include <drm/drm_print.h>
+#include <linux/dma-fence.h>
+
+#include "snpu_device.h"
+#include "snpu_queue.h"
+#include "snpu_watchdog.h"
+
+static unsigned long snpu_watchdog_period(const struct snpu_watchdog *dog)
+{
+	return msecs_to_jiffies(clamp(READ_ONCE(dog->limit_ms) / 4, 20u, 1000u));
+}
+
+static bool snpu_watchdog_late(const struct snpu_watchdog *dog, unsigned long since)
+{
+	return time_after(jiffies, since + msecs_to_jiffies(READ_ONCE(dog->limit_ms)));
+}
+
+/* Why the firmware needs a reset, or NULL. */
+static const char *snpu_watchdog_core(struct snpu_device *snpu)
+{
+	u32 core = snpu_read(snpu, SNPU_REG_CORE_STATE);
+
+	if (core == SNPU_CORE_LOCKUP)
+		return "the management core locked up";
+	if (core == SNPU_CORE_CRASHED || readl(&snpu_fw_header(snpu)->state) == SNPU_FW_CRASHED)
+		return "the firmware crashed";
+	if (core == SNPU_CORE_HALTED)
+		return "the management core is halted";
+	return NULL;
+}
+
+static void snpu_watchdog_hang(struct snpu_device *snpu, u32 slot)
+{
+	struct snpu_queue *queue = snpu_queue_at(snpu, slot);
+
+	if (!queue) {
+		snpu_reset_schedule(snpu, "the card does not start the jobs it was given");
+		return;
+	}
+	drm_warn(&snpu->drm, "%s: its job made no progress for %u ms; the queue is stopped\n",
+		 queue->name, READ_ONCE(snpu->watchdog.limit_ms));
+	snpu_queue_kill(queue, DRM_SNPU_QUEUE_TIMEDOUT, -ETIME);
+	snpu_queue_put(queue);
+}
+
+static void snpu_watchdog_progress(struct snpu_device *snpu)
+{
+	struct snpu_watchdog *dog = &snpu->watchdog;
+	u32 slot = readl(&snpu_fw_header(snpu)->running_queue);
+	u64 progress = 0, done = 0;
+
+	if (slot < SNPU_QUEUES) {
+		progress = readq(&snpu_queue_ctx(snpu, slot)->progress);
+		done = readq(&snpu_queue_ctx(snpu, slot)->seqno_done);
+	}
+	if (!dog->fresh || slot != dog->slot || progress != dog->progress || done != dog->done) {
+		dog->slot = slot;
+		dog->progress = progress;
+		dog->done = done;
+		dog->progress_at = jiffies;
+	} else if (atomic_read(&dog->pending) && snpu_watchdog_late(dog, dog->progress_at)) {
+		dog->progress_at = jiffies;
+		snpu_watchdog_hang(snpu, slot);
+	}
+}
+
+static void snpu_watchdog_tick(struct snpu_device *snpu)
+{
+	struct snpu_watchdog *dog = &snpu->watchdog;
+	u64 heartbeat;
+	const char *reason;
+
+	snpu_mbox_poll(snpu);
+	reason = snpu_watchdog_core(snpu);
+	if (!reason) {
+		heartbeat = readq(&snpu_fw_header(snpu)->heartbeat);
+		if (!dog->fresh || heartbeat != dog->heartbeat) {
+			dog->heartbeat = heartbeat;
+			dog->heartbeat_at = jiffies;
+		} else if (snpu_watchdog_late(dog, dog->heartbeat_at)) {
+			reason = "the firmware's heartbeat stopped";
+		}
+	}
+	if (reason) {
+		dog->fresh = false;
+		snpu_reset_schedule(snpu, reason);
+		return;
+	}
+	snpu_watchdog_progress(snpu);
+	dog->fresh = true;
+}
+
+static void snpu_watchdog_work(struct work_struct *work)
+{
+	struct snpu_device *snpu = container_of(work, struct snpu_device, watchdog.work.work);
+	struct snpu_watchdog *dog = &snpu->watchdog;
+	bool cookie = dma_fence_begin_signalling();
+	int idx;
+
+	if (drm_dev_enter(&snpu->drm, &idx)) {
+		if (!snpu->reset.broken)
+			snpu_watchdog_tick(snpu);
+		if (atomic_read(&dog->pending))
+			snpu_watchdog_arm(snpu);
+		else
+			dog->fresh = false;
+		drm_dev_exit(idx);
+	}
+	dma_fence_end_signalling(cookie);
+}
+
+/* A job was put on the card. Any context. */
+void snpu_watchdog_arm(struct snpu_device *snpu)
+{
+	queue_delayed_work(snpu->reset.wq, &snpu->watchdog.work,
+			   snpu_watchdog_period(&snpu->watchdog));
+}
+
+/* Something is wrong with the firmware. Any context. */
+void snpu_watchdog_kick(struct snpu_device *snpu)
+{
+	mod_delayed_work(snpu->reset.wq, &snpu->watchdog.work, 0);
+}
+
+/* After a reset, on its workqueue: what was seen before means nothing. */
+void snpu_watchdog_restart(struct snpu_device *snpu)
+{
+	snpu->watchdog.fresh = false;
+}
+
+/* Disabled, until probe knows that there is something to watch. */
+void snpu_watchdog_init(struct snpu_device *snpu)
+{
+	struct snpu_watchdog *dog = &snpu->watchdog;
+
+	INIT_DELAYED_WORK(&dog->work, snpu_watchdog_work);
+	dog->limit_ms = SNPU_WATCHDOG_LIMIT_MS;
+}
+
+void snpu_watchdog_fini(struct snpu_device *snpu)
+{
+	disable_delayed_work_sync(&snpu->watchdog.work);
+}
