@@ -73,3 +73,11 @@ card_fw_OBJS = $(CARD_OBJS)
 card_fw_LIBS = -lnettle
 CFLAGS_tests/unit/card_fw_test.o = -DFW_IMAGE='"$(abspath $(FW_IMAGE))"'
 $(O)/tests/unit/card_fw_test: | $(FW_IMAGE)
+
+UNIT_TESTS += core boot card
+core_OBJS = $(CARD_OBJS)
+core_LIBS = -lnettle
+boot_OBJS = $(CARD_OBJS)
+boot_LIBS = -lnettle
+card_OBJS = $(CARD_OBJS)
+card_LIBS = -lnettle
