@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Finds an array for each Input node in the files of the command line, decides whether it holds spikes or images, and cuts
+ * out the samples that were asked for. Shapes are checked here as far as a better sentence than the library's can be
+ * given; the library checks everything again.
+ */
+#include "feed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
+
+struct source {
+	struct snpu_bundle bundle;
+	char node[256];				/* "" : for any */
+};
+
+struct loader {
+	struct snpu_feed *feed;
+	const struct snpu_model *model;
+	const struct snpu_feed_opts *opts;
+	struct source *source;			/* [opts->n_files] */
+};
+
+/* Splits "NODE=FILE" when NODE is an Input node, so that other file names may contain '='. */
+static const char *split(const struct loader *l, const char *arg, char *node, size_t size)
+{
+	const char *eq = strchr(arg, '=');
+	struct snpu_node_info info;
+
+	node[0] = 0;
+	for (unsigned int i = 0; eq && i < snpu_model_input_count(l->model); i++) {
+		if (snpu_model_node(l->model, (unsigned int)snpu_model_input(l->model, i), &info))
+			continue;
+		if (strlen(info.name) == (size_t)(eq - arg) && strncmp(info.name, arg, (size_t)(eq - arg)) == 0) {
+			snprintf(node, size, "%s", info.name);
+			return eq + 1;
+		}
+	}
+	return arg;
+}
+
+/* The array of `s` that fits the node, by name; NULL when there is none. A model with one input takes "images" or the only array. */
+static const char *array_for(const struct loader *l, const struct source *s, const char *node)
+{
+	bool only_input = snpu_model_input_count(l->model) == 1;
+
+	if (s->node[0] && strcmp(s->node, node))
+		return NULL;
+	if (s->bundle.npz && snpu_bundle_has(&s->bundle, node))
+		return node;
+	if (!only_input && !s->node[0])
+		return NULL;
+	if (s->bundle.npz && snpu_bundle_has(&s->bundle, "images"))
+		return "images";
+	return snpu_bundle_count(&s->bundle) == 1 ? snpu_bundle_name(&s->bundle, 0) : NULL;
+}
+
+/* Are these numbers pixels? A byte array with the node's size and no axis for time, and more than 0 and 1 in it. */
+static bool looks_like_images(const struct snpu_array *a, const struct snpu_node_info *node)
+{
+	if (a->dtype != SNPU_U8 || (a->rank == node->rank + 2 && a->shape[a->rank - 1] == node->shape[node->rank - 1]))
+		return false;
+	for (uint64_t i = 0; i < a->count; i++)
+		if (((const uint8_t *)a->data)[i] > 1)
+			return true;
+	return false;
+}
+
+static enum snpu_exit bad_shape(const char *file, const struct snpu_array *a, const struct snpu_node_info *node, const char *takes)
+{
+	struct snpu_array shape = { .rank = node->rank };
+
+	memcpy(shape.shape, node->shape, sizeof(shape.shape));
+	return snpu_cli_fail(SNPU_EXIT_FAILURE, "reshape the array; see 'snpu help run'", "%s: an array of shape %s does not fit input '%s', which takes %s%s%s",
+			     file, snpu_array_shape(a), node->name, takes, snpu_array_shape(&shape), node->rank ? "" : " (one number)");
+}
+
+/* Number of samples and of steps of an array, and whether its first axis counts samples. */
+static enum snpu_exit measure(struct loader *l, const char *file, const struct snpu_array *a, const struct snpu_node_info *node, bool images,
+			      uint64_t *samples, uint64_t *steps)
+{
+	if (images) {
+		*samples = node->size ? a->count / node->size : 0;
+		if (!*samples || *samples * node->size != a->count || (*samples > 1 && a->shape[0] != *samples))
+			return bad_shape(file, a, node, "images [sample]");
+		*steps = l->opts->steps;
+		if (!*steps && snpu_model_metadata(l->model, "T"))
+			*steps = strtoull(snpu_model_metadata(l->model, "T"), NULL, 10);
+		if (!*steps)
+			return snpu_cli_fail(SNPU_EXIT_USAGE, "--steps 25", "%s holds images, and the model's file does not say for how many time steps", file);
+		return SNPU_EXIT_OK;
+	}
+	if (a->rank < node->rank + 1 || a->rank > node->rank + 2 ||
+	    memcmp(a->shape + a->rank - node->rank, node->shape, node->rank * sizeof(node->shape[0])))
+		return bad_shape(file, a, node, "[sample][step]");
+	*samples = a->rank == node->rank + 2 ? a->shape[0] : 1;
+	*steps = a->shape[a->rank - node->rank - 1];
+	if (!*samples || !*steps)
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, NULL, "%s: the array for input '%s' is empty: its shape is %s", file, node->name, snpu_array_shape(a));
+	return SNPU_EXIT_OK;
+}
+
+/* The samples chosen, as a view into the whole. */
+static enum snpu_exit choose_samples(struct loader *l, const struct snpu_array *whole, uint64_t samples, bool sample_axis, struct snpu_array *view)
+{
+	uint64_t first = l->opts->first, last = l->opts->last < samples ? l->opts->last : samples;
+
+	if (first >= last || (l->opts->last != UINT64_MAX && l->opts->last > samples))
+		return snpu_cli_fail(SNPU_EXIT_USAGE, NULL, "--samples %llu:%llu: the input has samples 0 to %llu", (unsigned long long)l->opts->first,
+				     (unsigned long long)l->opts->last, (unsigned long long)samples - 1);
+	*view = *whole;
+	if (sample_axis) {
+		view->count = whole->count / samples * (last - first);
+		view->data = (char *)whole->data + whole->count / samples * first * snpu_dtype_size(whole->dtype);
+		view->shape[0] = last - first;
+	}
+	l->feed->first = first;
+	l->feed->samples = last - first;
+	return SNPU_EXIT_OK;
+}
+
+/* All images of the command line as one array [image][height][width]. */
+static enum snpu_exit stack_images(struct loader *l, const struct snpu_node_info *node, struct snpu_array *out)
+{
+	uint64_t shape[2] = { l->opts->n_files, node->size };
+	struct snpu_array one;
+	enum snpu_exit st = SNPU_EXIT_OK;
+
+	if (snpu_array_create(SNPU_U8, 2, shape, out))
+		return snpu_cli_fail_library(SNPU_EXIT_FAILURE, NULL);
+	for (unsigned int i = 0; i < l->opts->n_files && !st; i++) {
+		struct snpu_bundle *b = &l->source[i].bundle;
+
+		if (!b->image)
+			return snpu_cli_fail(SNPU_EXIT_USAGE, NULL, "%s is not an image, and the other inputs are", b->path);
+		st = snpu_bundle_read(b, "", node->size, &one);
+		if (st)
+			break;
+		if (one.count == node->size)
+			memcpy((char *)out->data + i * node->size, one.data, node->size);
+		else
+			st = bad_shape(b->path, &one, node, "an image of shape ");
+		snpu_array_free(&one);
+	}
+	return st;
+}
+
+static json_t *input_facts(const struct snpu_node_info *node, const struct snpu_array *a, const char *file, const char *array, bool images)
+{
+	json_t *shape = json_array();
+
+	for (unsigned int i = 0; i < a->rank; i++)
+		json_array_append_new(shape, json_integer((json_int_t)a->shape[i]));
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s}", "node", node->name, "file", file, "array", array, "dtype", snpu_dtype_name(a->dtype), "shape", shape,
+			 "encoding", images ? "diffusion" : "none");
+}
+
+static enum snpu_exit read_input(struct loader *l, const struct snpu_node_info *node, const char **array, struct source **from)
+{
+	struct snpu_array *whole = &l->feed->owned[l->feed->n_inputs];
+
+	*array = NULL;
+	for (unsigned int i = 0; i < l->opts->n_files && !*array; i++) {
+		*from = &l->source[i];
+		*array = array_for(l, *from, node->name);
+	}
+	if (!*array && l->opts->n_files)
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, "name the array in the file after the node, or say --input NODE=FILE",
+				     "%s has no array for input '%s'; it has: %s", l->source[0].bundle.path, node->name, snpu_bundle_names(&l->source[0].bundle));
+	if ((*from)->bundle.image && snpu_model_input_count(l->model) == 1)
+		return stack_images(l, node, whole);
+	return snpu_bundle_read(&(*from)->bundle, *array, node->size, whole);
+}
+
+static enum snpu_exit load_input(struct loader *l, unsigned int index)
+{
+	struct snpu_feed *f = l->feed;
+	struct snpu_array *whole = &f->owned[f->n_inputs], *view = &f->view[f->n_inputs];
+	struct snpu_node_info node;
+	uint64_t samples, steps, samples_before = f->samples;
+	const char *array;
+	struct source *from = NULL;
+	enum snpu_exit st;
+
+	if (snpu_model_node(l->model, (unsigned int)snpu_model_input(l->model, index), &node))
+		return snpu_cli_fail_library(SNPU_EXIT_FAILURE, NULL);
+	st = read_input(l, &node, &array, &from);
+	if (st)
+		return st;
+	bool images = l->opts->encode == SNPU_FEED_DIFFUSION || (l->opts->encode == SNPU_FEED_AUTO && (from->bundle.image || looks_like_images(whole, &node)));
+
+	if (images && whole->dtype != SNPU_U8)
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, "--encode none", "--encode diffusion takes bytes (uint8), and '%s' is %s", array, snpu_dtype_name(whole->dtype));
+	st = measure(l, from->bundle.path, whole, &node, images, &samples, &steps);
+	if (!st)
+		st = choose_samples(l, whole, samples, images ? samples > 1 : whole->rank == node.rank + 2, view);
+	if (st)
+		return st;
+	if (f->n_inputs && (f->samples != samples_before || f->steps != steps))
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, NULL, "input '%s' has %llu samples of %llu steps, the inputs before it %llu of %llu", node.name,
+				     (unsigned long long)f->samples, (unsigned long long)steps, (unsigned long long)samples_before, (unsigned long long)f->steps);
+	f->steps = steps;
+	f->input[f->n_inputs] = (struct snpu_input){ .node = node.name, .array = view, .encoder = images ? SNPU_ENCODE_IMAGE : SNPU_ENCODE_NONE,
+						     .steps = images ? (uint32_t)steps : 0 };
+	f->n_inputs++;
+	json_array_append_new(f->facts, input_facts(&node, whole, from->bundle.path, array, images));
+	return SNPU_EXIT_OK;
+}
+
+/* --- labels --------------------------------------------------------------------------------------------------- */
+
+static enum snpu_exit take_labels(struct snpu_feed *f, const struct snpu_array *a, uint64_t first, const char *file)
+{
+	if (a->rank != 1 || a->count < first + f->samples)
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, NULL, "%s: labels of shape %s do not fit %llu samples", file, snpu_array_shape(a),
+				     (unsigned long long)(first + f->samples));
+	f->labels = calloc(f->samples, sizeof(*f->labels));
+	if (!f->labels)
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, NULL, "not enough memory for %llu labels", (unsigned long long)f->samples);
+	for (uint64_t i = 0; i < f->samples; i++) {
+		float v;
+
+		if (snpu_array_to_f32(a, first + i, 1, &v) || v != (float)(int64_t)v)
+			return snpu_cli_fail(SNPU_EXIT_FAILURE, NULL, "%s: label %llu is not a whole number", file, (unsigned long long)(first + i));
+		f->labels[i] = (int64_t)v;
+	}
+	return SNPU_EXIT_OK;
+}
+
+static enum snpu_exit load_labels(struct loader *l)
+{
+	const char *name = l->opts->labels ? l->opts->labels : "labels";
+	struct snpu_bundle other = { 0 }, *b = NULL;
+	struct snpu_array a = { 0 };
+	enum snpu_exit st;
+
+	for (unsigned int i = 0; i < l->opts->n_files && !b; i++)
+		if (l->source[i].bundle.npz && snpu_bundle_has(&l->source[i].bundle, name))
+			b = &l->source[i].bundle;
+	if (!b && !l->opts->labels)
+		return SNPU_EXIT_OK;
+	if (!b) {
+		st = snpu_bundle_open(&other, name);
+		if (st)
+			return st;
+		b = &other;
+		name = snpu_bundle_has(b, "labels") || snpu_bundle_count(b) != 1 ? "labels" : snpu_bundle_name(b, 0);
+	}
+	st = snpu_bundle_read(b, name, 0, &a);
+	if (!st)
+		st = take_labels(l->feed, &a, l->feed->first, b->path);
+	snpu_array_free(&a);
+	snpu_bundle_close(&other);
+	return st;
+}
+
+/* --- open and close ------------------------------------------------------------------------------------------- */
+
+static enum snpu_exit open_sources(struct loader *l)
+{
+	enum snpu_exit st = SNPU_EXIT_OK;
+
+	for (unsigned int i = 0; i < l->opts->n_files && !st; i++)
+		st = snpu_bundle_open(&l->source[i].bundle, split(l, l->opts->files[i], l->source[i].node, sizeof(l->source[i].node)));
+	return st;
+}
+
+enum snpu_exit snpu_feed_open(struct snpu_feed *f, const struct snpu_model *model, const struct snpu_feed_opts *opts)
+{
+	struct loader l = { f, model, opts, calloc(opts->n_files + 1, sizeof(*l.source)) };
+	enum snpu_exit st;
+
+	memset(f, 0, sizeof(*f));
+	f->facts = json_array();
+	if (!l.source)
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, NULL, "not enough memory");
+	if (snpu_model_input_count(model) > SNPU_FEED_INPUTS)
+		st = snpu_cli_fail(SNPU_EXIT_FAILURE, "use the library: snpu_session_run()", "the model has %u Input nodes, this command takes %u",
+				   snpu_model_input_count(model), SNPU_FEED_INPUTS);
+	else
+		st = open_sources(&l);
+	for (unsigned int i = 0; i < snpu_model_input_count(model) && !st; i++)
+		st = load_input(&l, i);
+	if (!st)
+		st = load_labels(&l);
+	for (unsigned int i = 0; i < opts->n_files; i++)
+		snpu_bundle_close(&l.source[i].bundle);
+	free(l.source);
+	return st;
+}
+
+void snpu_feed_close(struct snpu_feed *f)
+{
+	for (unsigned int i = 0; i < SNPU_FEED_INPUTS; i++)
+		snpu_array_free(&f->owned[i]);
+	free(f->labels);
+	json_decref(f->facts);
+	memset(f, 0, sizeof(*f));
+}

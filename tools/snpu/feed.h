@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* What goes into a model: arrays for its Input nodes, and the labels that belong to them. */
+#ifndef SNPU_TOOLS_FEED_H
+#define SNPU_TOOLS_FEED_H
+
+#include <jansson.h>
+
+#include <snpu/snpu.h>
+#include <snpu/snpu_model.h>
+
+#include "bundle.h"
+
+#define SNPU_FEED_INPUTS	16		/* Input nodes */
+
+enum snpu_feed_encode { SNPU_FEED_AUTO, SNPU_FEED_DIFFUSION, SNPU_FEED_NONE };
+
+struct snpu_feed_opts {
+	char *const *files;			/* [n_files] "FILE" or "NODE=FILE"; several images become samples */
+	unsigned int n_files;
+	const char *labels;			/* a file, or the name of an array in the input's file; NULL: "labels" if it is there */
+	enum snpu_feed_encode encode;
+	uint32_t steps;				/* for images; 0: what the model's file says */
+	uint64_t first, last;			/* samples [first, last) of the files; last UINT64_MAX: to the end */
+};
+
+struct snpu_feed {
+	struct snpu_input input[SNPU_FEED_INPUTS];
+	struct snpu_array view[SNPU_FEED_INPUTS];	/* the samples chosen, in `owned` */
+	struct snpu_array owned[SNPU_FEED_INPUTS];
+	unsigned int n_inputs;
+	uint64_t first, samples, steps;
+	int64_t *labels;			/* [samples]; NULL: none */
+	json_t *facts;				/* [{"node", "source", "dtype", "shape", "encoding"}] */
+};
+
+/* Reads the files. Prints what is wrong. `f` is to be closed in any case. */
+enum snpu_exit snpu_feed_open(struct snpu_feed *f, const struct snpu_model *model, const struct snpu_feed_opts *opts);
+/* Allowed on a zeroed structure. */
+void snpu_feed_close(struct snpu_feed *f);
+
+#endif

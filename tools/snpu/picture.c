@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The files that `snpu run` writes: recorded arrays as .npz and a picture of the first sample as SVG. A picture is written
+ * beside its place and renamed, so that a reader never sees half of one.
+ */
+#include "run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "raster.h"
+#include "text.h"
+
+#define PANELS_MAX	32
+
+static bool named(const struct snpu_run_opts *o, const char *name)
+{
+	for (unsigned int i = 0; i < o->n_nodes; i++)
+		if (strcmp(o->nodes[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Output nodes, or exactly those that --nodes names. */
+enum snpu_exit snpu_run_write_record(struct snpu_run *run)
+{
+	unsigned int all = snpu_result_record_count(run->result), n = 0;
+	const char **names = calloc(all + 1, sizeof(*names));
+	struct snpu_array *arrays = calloc(all + 1, sizeof(*arrays));
+	json_t *written = json_array();
+	struct snpu_record r;
+	int err = 0;
+
+	for (unsigned int i = 0; names && arrays && i < all; i++) {
+		if (snpu_result_record(run->result, i, &r) || !(run->opts->n_nodes ? named(run->opts, r.name) : r.output))
+			continue;
+		names[n] = r.name;
+		arrays[n++] = *r.array;
+		json_array_append_new(written, json_string(r.name));
+	}
+	if (run->opts->record)
+		err = names && arrays ? snpu_npz_write(run->opts->record, n, names, arrays) : -ENOMEM;
+	if (run->opts->record && !err)
+		json_object_set_new(run->facts, "record", json_pack("{s:s, s:O}", "file", run->opts->record, "arrays", written));
+	json_decref(written);
+	free(names);
+	free(arrays);
+	return err ? snpu_cli_fail_library(SNPU_EXIT_FAILURE, NULL) : SNPU_EXIT_OK;
+}
+
+/* --- picture -------------------------------------------------------------------------------------------------- */
+
+static struct snpu_panel panel_of(const struct snpu_run *run, const struct snpu_record *r)
+{
+	struct snpu_panel p = { .name = r->name, .value = r->array->data, .steps = r->array->shape[1], .neurons = 1, .winner = -1 };
+	const json_t *k = json_array_get(snpu_fact(run->facts, "answer.classes"), 0);
+
+	for (unsigned int i = 2; i < r->array->rank; i++)
+		p.neurons *= r->array->shape[i];
+	if (r->output && json_is_integer(k) && strcmp(snpu_fact_text(run->facts, "answer.node"), r->name) == 0)
+		p.winner = json_integer_value(k);
+	return p;
+}
+
+/* Hidden layers first, in the order of the network, outputs last. With --nodes those and the outputs. */
+static unsigned int collect(const struct snpu_run *run, struct snpu_panel *panels)
+{
+	struct snpu_record r;
+	unsigned int n = 0;
+
+	for (int output = 0; output < 2; output++)
+		for (unsigned int i = 0; snpu_result_record(run->result, i, &r) == 0 && n < PANELS_MAX; i++)
+			if (r.output == (bool)output && r.array->rank >= 2 && r.array->count)
+				panels[n++] = panel_of(run, &r);
+	return n;
+}
+
+static void subtitle(const struct snpu_run *run, char *text, size_t size)
+{
+	const json_t *answer = snpu_fact(run->facts, "answer"), *k = json_array_get(snpu_fact(answer, "classes"), 0);
+	const json_t *label = json_array_get(snpu_fact(answer, "labels"), 0);
+	char class[64] = "";
+
+	if (json_is_integer(k) && json_is_integer(label))
+		snprintf(class, sizeof(class), " · class %lld (label %lld)", (long long)json_integer_value(k), (long long)json_integer_value(label));
+	else if (json_is_integer(k))
+		snprintf(class, sizeof(class), " · class %lld", (long long)json_integer_value(k));
+	snprintf(text, size, "sample %.0f%s · %.0f steps of %s · %s: %s", snpu_fact_number(run->facts, "time.first_sample"), class,
+		 snpu_fact_number(run->facts, "time.steps"), snpu_text_seconds(SNPU_TEXT, snpu_fact_number(run->facts, "time.dt")),
+		 snpu_fact_text(run->facts, "device.name"), snpu_device_words(snpu_fact(run->facts, "device")));
+}
+
+static int write_svg(const char *path, const struct snpu_picture *picture)
+{
+	char *part;
+	FILE *f;
+	int err = 0;
+
+	if (asprintf(&part, "%s.part", path) < 0)
+		return ENOMEM;
+	f = fopen(part, "w");
+	if (!f) {
+		err = errno;
+	} else {
+		snpu_raster_svg(f, picture);
+		err = ferror(f) ? EIO : 0;
+		if (fclose(f) && !err)
+			err = errno;
+		if (!err && rename(part, path))
+			err = errno;
+		if (err)
+			unlink(part);
+	}
+	free(part);
+	return err;
+}
+
+enum snpu_exit snpu_run_write_raster(struct snpu_run *run)
+{
+	struct snpu_panel panels[PANELS_MAX];
+	struct snpu_picture picture = { .title = snpu_text_basename(run->opts->model), .dt = snpu_fact_number(run->facts, "time.dt"), .panel = panels };
+	char text[400];
+	int err;
+
+	if (!run->opts->raster)
+		return SNPU_EXIT_OK;
+	picture.panels = collect(run, panels);
+	subtitle(run, text, sizeof(text));
+	picture.subtitle = text;
+	err = write_svg(run->opts->raster, &picture);
+	if (err)
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, "choose a file in a directory that you may write to", "cannot write %s: %s", run->opts->raster, strerror(err));
+	json_object_set_new(run->facts, "raster", json_pack("{s:s, s:i}", "file", run->opts->raster, "panels", picture.panels));
+	return SNPU_EXIT_OK;
+}

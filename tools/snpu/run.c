@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+/*
+ * `snpu run`: device, model, input, session, run, answer, files - in this order, each step printing its own error. The
+ * run can be interrupted: the signal handler asks the session to stop after its chunk.
+ */
+#include "run.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "text.h"
+
+#define RECORDS_MAX	(2 * SNPU_RUN_LIST + 64)
+
+/* For the signal handler, which has no argument. Set while a session runs. */
+static struct snpu_session *volatile interruptible;
+
+static void on_interrupt(int signal)
+{
+	(void)signal;
+	if (interruptible)
+		snpu_session_cancel(interruptible);
+}
+
+/* --- progress ------------------------------------------------------------------------------------------------- */
+
+struct progress {
+	struct timespec start;
+	bool shown;
+};
+
+static double elapsed(const struct timespec *since)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - since->tv_sec) + (double)(now.tv_nsec - since->tv_nsec) * 1e-9;
+}
+
+/* A bar on stderr, on terminals only and when the run takes longer than people notice. Never stops the run. */
+static int on_progress(void *arg, uint64_t done, uint64_t all)
+{
+	struct progress *p = arg;
+	int filled = all ? (int)(done * 40 / all) : 40;
+
+	if (elapsed(&p->start) < 0.5)
+		return 0;
+	fprintf(stderr, "\rrun      ");
+	for (int i = 0; i < 40; i++)
+		fputs(i < filled ? (snpu_screen_utf8() ? "█" : "#") : (snpu_screen_utf8() ? "·" : "."), stderr);
+	fprintf(stderr, "  %llu/%llu samples  %.1f s", (unsigned long long)done, (unsigned long long)all, elapsed(&p->start));
+	p->shown = true;
+	return 0;
+}
+
+/* --- steps ---------------------------------------------------------------------------------------------------- */
+
+static enum snpu_exit open_device(struct snpu_run *run)
+{
+	enum snpu_exit st = snpu_device_choose(run->opts->device, run->opts->require_device, &run->device);
+
+	if (st)
+		return st;
+	run->info.sz = sizeof(run->info);
+	if (snpu_device_info(run->device, &run->info))
+		return snpu_cli_fail_library(SNPU_EXIT_FAILURE, "snpu list");
+	return SNPU_EXIT_OK;
+}
+
+static enum snpu_exit load_model(struct snpu_run *run)
+{
+	if (snpu_model_load_nir(run->opts->model, &run->model))
+		return snpu_cli_fail_library(SNPU_EXIT_FAILURE, NULL);
+	return SNPU_EXIT_OK;
+}
+
+static void add_record(const char **records, unsigned int *n, const char *name)
+{
+	for (unsigned int i = 0; i < *n; i++)
+		if (strcmp(records[i], name) == 0)
+			return;
+	if (*n < RECORDS_MAX)
+		records[(*n)++] = name;
+}
+
+/* Does the node feed an Output and nothing is lost by drawing only that? */
+static bool feeds_output(const struct snpu_model *m, unsigned int node)
+{
+	struct snpu_edge_info e;
+	struct snpu_node_info to;
+
+	for (unsigned int i = 0; i < snpu_model_edge_count(m); i++)
+		if (snpu_model_edge(m, i, &e) == 0 && e.from == node && snpu_model_node(m, e.to, &to) == 0 && strcmp(to.type, "Output") == 0)
+			return true;
+	return false;
+}
+
+/* What to keep: --nodes, what --expect looks at, and for a picture every layer of neurons. `expected` holds the names. */
+static unsigned int choose_records(const struct snpu_run *run, const char **records, char (*expected)[256])
+{
+	const struct snpu_run_opts *o = run->opts;
+	struct snpu_node_info node;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < o->n_nodes; i++)
+		add_record(records, &n, o->nodes[i]);
+	for (unsigned int i = 0; i < o->n_expect; i++) {
+		snpu_run_expect_node(o->expect[i], expected[i], sizeof(expected[i]));
+		if (expected[i][0])
+			add_record(records, &n, expected[i]);
+	}
+	for (unsigned int i = 0; o->raster && !o->n_nodes && i < snpu_model_node_count(run->model); i++)
+		if (snpu_model_node(run->model, i, &node) == 0 && node.neuron && !feeds_output(run->model, i))
+			add_record(records, &n, node.name);
+	return n;
+}
+
+static enum snpu_exit create_session(struct snpu_run *run, struct progress *progress)
+{
+	const struct snpu_run_opts *o = run->opts;
+	static char expected[SNPU_RUN_LIST][256];
+	static const char *records[RECORDS_MAX];
+	struct snpu_session_opts so = {
+		.sz = sizeof(so), .devices = &run->device, .n_devices = 1, .require_device = o->require_device, .strict = o->strict,
+		.dt = o->dt, .reset = o->reset, .compare = o->compare, .place = o->place, .n_place = o->n_place,
+		.records = records, .n_records = choose_records(run, records, expected),
+	};
+
+	if (isatty(STDERR_FILENO) && !o->quiet) {
+		so.progress = on_progress;
+		so.progress_arg = progress;
+	}
+	int err = snpu_session_create(run->model, &so, &run->session);
+
+	if (err)
+		return snpu_cli_fail_library(err == -ENODEV ? SNPU_EXIT_NO_DEVICE : SNPU_EXIT_FAILURE, NULL);
+	return SNPU_EXIT_OK;
+}
+
+static enum snpu_exit run_session(struct snpu_run *run, struct progress *progress)
+{
+	struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND }, old;
+	int err;
+
+	clock_gettime(CLOCK_MONOTONIC, &progress->start);
+	interruptible = run->session;
+	sigaction(SIGINT, &action, &old);
+	err = snpu_session_run(run->session, run->feed.input, run->feed.n_inputs, &run->result);
+	sigaction(SIGINT, &old, NULL);
+	interruptible = NULL;
+	if (progress->shown)
+		fprintf(stderr, "\r%*s\r", 100, "");
+	if (err == -ECANCELED)
+		return snpu_cli_fail(SNPU_EXIT_INTERRUPTED, NULL, "interrupted");
+	if (err)
+		return snpu_cli_fail_library(err == -ENODEV || err == -EREMOTEIO ? SNPU_EXIT_NO_DEVICE : SNPU_EXIT_FAILURE, NULL);
+	return SNPU_EXIT_OK;
+}
+
+/* The class of each sample, one a line. */
+static void print_quiet(const struct snpu_run *run)
+{
+	json_t *k;
+	size_t i;
+
+	json_array_foreach(snpu_fact(run->facts, "answer.classes"), i, k) {
+		if (json_is_null(k))
+			puts("-");
+		else
+			printf("%lld\n", (long long)json_integer_value(k));
+	}
+}
+
+static enum snpu_exit execute(struct snpu_run *run)
+{
+	const struct snpu_run_opts *o = run->opts;
+	struct progress progress = { .shown = false };
+	enum snpu_exit st = open_device(run), verdict;
+
+	if (!st)
+		st = load_model(run);
+	if (!st)
+		st = snpu_feed_open(&run->feed, run->model, &o->feed);
+	if (!st)
+		st = create_session(run, &progress);
+	if (st)
+		return st;
+	snpu_run_facts_before(run);
+	if (!o->json && !o->quiet)
+		snpu_run_view_before(run);
+	st = run_session(run, &progress);
+	if (st)
+		return st;
+	snpu_run_facts_after(run);
+	verdict = snpu_run_answer(run);
+	if (verdict && verdict != SNPU_EXIT_DIFFERENT)
+		return verdict;
+	st = snpu_run_write_record(run);
+	if (!st)
+		st = snpu_run_write_raster(run);
+	if (st)
+		return st;
+	if (o->quiet && !o->json)
+		print_quiet(run);
+	else if (!o->json)
+		snpu_run_view_after(run);
+	if (o->json && !snpu_cli_print_json(json_incref(run->facts)))
+		return SNPU_EXIT_FAILURE;
+	return verdict;
+}
+
+enum snpu_exit snpu_cmd_run(int argc, char **argv)
+{
+	struct snpu_run_opts opts;
+	struct snpu_run run = { .opts = &opts };
+	enum snpu_exit st;
+
+	snpu_run_parse(&opts, argc, argv);
+	run.facts = snpu_cli_facts();
+	st = execute(&run);
+	json_decref(run.facts);
+	snpu_result_free(run.result);
+	snpu_session_free(run.session);
+	snpu_feed_close(&run.feed);
+	snpu_model_free(run.model);
+	snpu_device_close(run.device);
+	free(opts.files);
+	return st;
+}
