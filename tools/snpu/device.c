@@ -99,7 +99,7 @@ void snpu_device_line(FILE *f, const char *label, const json_t *device)
 	if (isa[0])
 		fprintf(f, ", %s kernels", isa);
 	if (snpu_fact_number(device, "memory_total") > 0)
-		fprintf(f, ", %s", snpu_text_bytes(SNPU_TEXT, snpu_fact_number(device, "memory_total")));
+		fprintf(f, ", %s of device memory", snpu_text_bytes(SNPU_TEXT, snpu_fact_number(device, "memory_total")));
 	if (snpu_fact_text(device, "fw_version")[0])
 		fprintf(f, ", firmware %s", snpu_fact_text(device, "fw_version"));
 	if (node[0])

@@ -180,7 +180,7 @@ static enum snpu_exit load_input(struct loader *l, unsigned int index)
 	struct snpu_feed *f = l->feed;
 	struct snpu_array *whole = &f->owned[f->n_inputs], *view = &f->view[f->n_inputs];
 	struct snpu_node_info node;
-	uint64_t samples, steps, samples_before = f->samples;
+	uint64_t samples = 0, steps = 0, samples_before = f->samples;
 	const char *array;
 	struct source *from = NULL;
 	enum snpu_exit st;

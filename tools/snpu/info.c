@@ -75,8 +75,8 @@ static void print_limits(FILE *f, const json_t *d)
 	static const char *const names[] = { NULL, "low", "normal", "high", "realtime" };
 	unsigned int bits = (unsigned int)snpu_fact_number(d, "priorities");
 
-	fprintf(f, "%-*s%.0f queues, %.0f address spaces of %.0f bits (0x%llx to 0x%llx)\n", SNPU_LABEL, "limits", snpu_fact_number(d, "max_queues"),
-		snpu_fact_number(d, "max_vms"), snpu_fact_number(d, "va_bits"), (unsigned long long)json_integer_value(snpu_fact(d, "va_start")),
+	fprintf(f, "%-*s%.0f queues, %s address spaces of %.0f bits (0x%llx to 0x%llx)\n", SNPU_LABEL, "limits", snpu_fact_number(d, "max_queues"),
+		snpu_fact_number(d, "max_vms") >= UINT32_MAX ? "any number of" : snpu_text_count(SNPU_TEXT, snpu_fact_number(d, "max_vms")), snpu_fact_number(d, "va_bits"), (unsigned long long)json_integer_value(snpu_fact(d, "va_start")),
 		(unsigned long long)json_integer_value(snpu_fact(d, "va_end")));
 	fprintf(f, "%-*spriorities you may use:", SNPU_LABEL, "");
 	for (unsigned int p = 1; p < 5; p++)
@@ -94,7 +94,6 @@ static void print_text(const json_t *d)
 	size_t i;
 
 	snpu_device_line(f, "device", d);
-	fprintf(f, "%*s%s\n", SNPU_LABEL, "", snpu_fact_text(d, "description"));
 	print_versions(f, d);
 	print_limits(f, d);
 	if (snpu_fact_number(d, "memory_total") > 0)

@@ -52,7 +52,7 @@ static void link_name(const char *bus_id, const char *name, char *out, size_t si
 	target[n] = 0;
 	const char *slash = strrchr(target, '/');
 
-	snprintf(out, size, "%s", slash ? slash + 1 : target);
+	snprintf(out, size, "%.*s", (int)size - 1, slash ? slash + 1 : target);
 }
 
 static void node_permissions(struct snpu_pci_card *c)

@@ -200,7 +200,7 @@ static void side(FILE *f, const struct snpu_panel *p, const struct grid *g, cons
 	for (uint64_t n = 0; n < p->neurons; n++)
 		most = fmax(most, snpu_panel_sum(p, (int64_t)n));
 	if (p->neurons > FEW) {
-		fprintf(f, "<path fill=\"%s\" fill-opacity=\"0.35\" d=\"M%d %.1f", accent, SIDE, g->y);
+		fprintf(f, "<path fill=\"%s\" fill-opacity=\"0.55\" d=\"M%d %.1f", accent, SIDE, g->y);
 		for (uint64_t n = 0; n < p->neurons; n++) {
 			double y = g->rows * g->row_height / (double)p->neurons;
 

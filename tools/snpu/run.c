@@ -74,8 +74,10 @@ static enum snpu_exit open_device(struct snpu_run *run)
 
 static enum snpu_exit load_model(struct snpu_run *run)
 {
-	if (snpu_model_load_nir(run->opts->model, &run->model))
-		return snpu_cli_fail_library(SNPU_EXIT_FAILURE, NULL);
+	int err = snpu_model_load_nir(run->opts->model, &run->model);
+
+	if (err)
+		return snpu_cli_fail_library(SNPU_EXIT_FAILURE, err == -ENOENT ? "check the path; a model is a file that a NIR exporter wrote" : NULL);
 	return SNPU_EXIT_OK;
 }
 

@@ -57,8 +57,8 @@ static void view_time(const struct snpu_run *run, FILE *f)
 	if (NUMBER("time.dt") > 0 && source[0])
 		fprintf(f, "dt %s (%s), ", snpu_text_seconds(SNPU_TEXT, NUMBER("time.dt")),
 			strcmp(source, "option") == 0 ? "--dt" : strcmp(source, "metadata") == 0 ? "from the file" : "inferred");
-	fprintf(f, "reset %s, fires at v %s threshold, %.0f samples of %.0f steps\n", TEXT("time.reset"), strcmp(TEXT("time.compare"), "ge") ? ">" : ">=",
-		NUMBER("time.samples"), NUMBER("time.steps"));
+	fprintf(f, "reset %s, fires at v %s threshold, %s of %s\n", TEXT("time.reset"), strcmp(TEXT("time.compare"), "ge") ? ">" : ">=",
+		snpu_text_of(SNPU_TEXT, NUMBER("time.samples"), "sample"), snpu_text_of(SNPU_TEXT, NUMBER("time.steps"), "step"));
 }
 
 static void view_notes(const struct snpu_run *run, FILE *f)
@@ -79,13 +79,14 @@ static void view_notes(const struct snpu_run *run, FILE *f)
 				continue;
 			}
 			LABEL(f, first ? kinds[k].label : "");
-			fprintf(f, "%s%s%s\n", snpu_fact_text(n, "node"), snpu_fact_text(n, "node")[0] ? ": " : "", snpu_fact_text(n, "text"));
+			fprintf(f, "%s%s%s%s\n", snpu_fact_text(n, "node"), snpu_fact_text(n, "node")[0] ? ": " : "", snpu_fact_text(n, "text"),
+				first && k == 1 ? "  (--strict refuses)" : "");
 			first = false;
 			shown++;
 		}
 	}
 	if (more)
-		fprintf(f, "%*s%u more: --json has all;  --strict makes assumptions errors\n", SNPU_LABEL, "", more);
+		fprintf(f, "%*s%u more: --json has all\n", SNPU_LABEL, "", more);
 }
 
 static void place_row(struct snpu_table *t, const json_t *p)
@@ -127,7 +128,10 @@ static void view_placement(const struct snpu_run *run, FILE *f)
 	LABEL(f, "");
 	if (rows < compute)
 		fprintf(f, "... %u more nodes (--json has all)  ", compute - rows);
-	fprintf(f, "%u of %u compute nodes on %s, %u on the CPU beside it, %.0f crossings per step\n", on_device, compute, device, compute - on_device, NUMBER("plan.crossings"));
+	fprintf(f, "%u of %s on %s", on_device, snpu_text_of(SNPU_TEXT, compute, "compute node"), device);
+	if (card)
+		fprintf(f, ", %u on the CPU, %s", compute - on_device, snpu_text_of(SNPU_TEXT, NUMBER("plan.crossings"), "crossing"));
+	fputc('\n', f);
 }
 
 void snpu_run_view_before(const struct snpu_run *run)
@@ -152,9 +156,9 @@ static void view_speed(const struct snpu_run *run, FILE *f)
 	double wall = NUMBER("stats.wall_ns") * 1e-9, samples = NUMBER("stats.samples");
 
 	LABEL(f, "run");
-	fprintf(f, "%s of wall time, %s samples/s, %s steps/s  (%.0f jobs, %.0f %% of the time outside of them)\n\n", snpu_text_seconds(SNPU_TEXT, wall),
+	fprintf(f, "%s of wall time, %s samples/s, %s steps/s  (%s, %.0f %% of the time outside of them)\n\n", snpu_text_seconds(SNPU_TEXT, wall),
 		snpu_text_count(SNPU_TEXT, wall > 0 ? samples / wall : 0), snpu_text_count(SNPU_TEXT, wall > 0 ? samples * NUMBER("stats.steps") / wall : 0),
-		NUMBER("stats.jobs"), wall > 0 ? NUMBER("stats.host_ns") * 1e-7 / wall : 0);
+		snpu_text_of(SNPU_TEXT, NUMBER("stats.jobs"), "job"), wall > 0 ? NUMBER("stats.host_ns") * 1e-7 / wall : 0);
 }
 
 /* The first sample: the node that --nodes names first, or the output. */
@@ -275,16 +279,21 @@ static void view_expect(const struct snpu_run *run, FILE *f)
 
 /* --- profile -------------------------------------------------------------------------------------------------- */
 
-static void profile_row(struct snpu_table *t, const json_t *row, bool model, bool shares)
+/*
+ * `seconds` is what a share is a share of: on a card its cycles, on the CPU the time in jobs, which the kernels'
+ * time-stamp ticks divide among the nodes.
+ */
+static void profile_row(struct snpu_table *t, const json_t *row, bool card, double seconds)
 {
 	const json_t *active = snpu_fact(row, "active"), *c = snpu_fact(row, "counters"), *share = snpu_fact(row, "share");
 	const char *node = snpu_fact_text(row, "node");
 
 	SNPU_ROW(t, node[0] ? node : "(control)", snpu_fact_text(row, "device"),
-		 shares && json_is_number(share) ? snpu_text_percent(SNPU_TEXT, json_number_value(share), 1) : "",
+		 json_is_number(share) && seconds > 0 ? snpu_text_seconds(SNPU_TEXT, json_number_value(share) * seconds) : "",
+		 json_is_number(share) && seconds > 0 ? snpu_text_percent(SNPU_TEXT, json_number_value(share), 1) : "",
 		 snpu_text_count(SNPU_TEXT, snpu_fact_number(c, "SPIKES")), snpu_text_count(SNPU_TEXT, snpu_fact_number(c, "SYNOPS")),
 		 snpu_text_count(SNPU_TEXT, snpu_fact_number(c, "SKIPPED")), json_is_number(active) ? snpu_text_percent(SNPU_TEXT, json_number_value(active), 1) : "",
-		 model ? snpu_text_count(SNPU_TEXT, snpu_fact_number(c, "CYCLES")) : "", model ? snpu_text_joules(SNPU_TEXT, snpu_fact_number(c, "ENERGY") * 1e-15) : "");
+		 card ? snpu_text_count(SNPU_TEXT, snpu_fact_number(c, "CYCLES")) : "", card ? snpu_text_joules(SNPU_TEXT, snpu_fact_number(c, "ENERGY") * 1e-15) : "");
 }
 
 /* What the card (or its model) says about cycles and energy; the CPU has neither. */
@@ -306,25 +315,43 @@ static void view_totals(const struct snpu_run *run, FILE *f)
 	}
 }
 
+/* Seconds that the shares of a device's rows are shares of. */
+static double device_seconds(const struct snpu_run *run, const char *device, bool cpu)
+{
+	json_t *t;
+	size_t i;
+
+	json_array_foreach(snpu_fact(run->facts, "profile.totals"), i, t) {
+		if (strcmp(snpu_fact_text(t, "device"), device))
+			continue;
+		if (!cpu)
+			return NUMBER("device.clock_khz") > 0 ? snpu_fact_number(t, "counters.CYCLES") / (NUMBER("device.clock_khz") * 1e3) : 0;
+		return (NUMBER("stats.wall_ns") - NUMBER("stats.host_ns")) * 1e-9;
+	}
+	return 0;
+}
+
 static void view_profile(const struct snpu_run *run, FILE *f)
 {
 	const json_t *rows = snpu_fact(run->facts, "profile.nodes");
 	bool card = strcmp(TEXT("device.kind"), "cpu") != 0, simulated = json_is_true(snpu_fact(run->facts, "device.simulated"));
-	struct snpu_table t = { .align = "<<>>>>>>>" };
+	struct snpu_table t = { .align = "<<>>>>>>>>" };
 	unsigned int shown = 0;
 	json_t *row;
 	size_t i;
 
 	if (!json_array_size(rows))
 		return;
-	SNPU_ROW(&t, "node", "on", "share", "spikes", "synops", "skipped", "active", card ? simulated ? "cycles (model)" : "cycles" : "",
-		 card ? simulated ? "energy (model)" : "energy" : "");
+	SNPU_ROW(&t, "node", "on", card && simulated ? "model time" : "time", "share", "spikes", "synops", "skipped", "active", card ? simulated ? "model cycles" : "cycles" : "",
+		 card ? simulated ? "model energy" : "energy" : "");
 	json_array_foreach(rows, i, row) {
-		bool beside = card && strcmp(snpu_fact_text(row, "device"), TEXT("device.name"));
+		const char *device = snpu_fact_text(row, "device");
+		bool on_card = card && strcmp(device, TEXT("device.name")) == 0;
 
-		if (!snpu_fact_text(row, "node")[0] || shown++ >= PROFILE_SHOWN)
+		if (snpu_fact_text(row, "node")[0] && shown++ >= PROFILE_SHOWN)
 			continue;
-		profile_row(&t, row, card && !beside, true);
+		/* CPU time beside a card is not known apart: the run waits for both. */
+		profile_row(&t, row, on_card, on_card || !card ? device_seconds(run, device, !on_card) : 0);
 	}
 	snpu_table_print(&t, f, "profile");
 	if (shown > PROFILE_SHOWN)

@@ -78,6 +78,12 @@ const char *snpu_text_shape(struct snpu_text *t, const json_t *shape)
 	return t->s[0] ? t->s : "1";
 }
 
+const char *snpu_text_of(struct snpu_text *t, double n, const char *noun)
+{
+	snprintf(t->s, sizeof(t->s), "%s %s%s", snpu_text_count(SNPU_TEXT, n), noun, n == 1 ? "" : "s");
+	return t->s;
+}
+
 unsigned int snpu_text_width(const char *s)
 {
 	unsigned int n = 0;

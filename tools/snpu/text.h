@@ -19,6 +19,7 @@ const char *snpu_text_seconds(struct snpu_text *t, double s);		/* "0.42 s", "380
 const char *snpu_text_joules(struct snpu_text *t, double joules);	/* "41 µJ" */
 const char *snpu_text_percent(struct snpu_text *t, double part, double whole);	/* "5.5 %"; "" of nothing */
 const char *snpu_text_shape(struct snpu_text *t, const json_t *shape);	/* "16x8x8" */
+const char *snpu_text_of(struct snpu_text *t, double n, const char *noun);	/* "1 sample", "12 804 samples" */
 unsigned int snpu_text_width(const char *s);				/* columns: UTF-8 characters */
 const char *snpu_text_basename(const char *path);
 
