@@ -8,7 +8,7 @@ ALL_CFLAGS += -Iuserspace
 SNPU_SRCS = $(wildcard userspace/core/*.c userspace/device/*.c userspace/backend/*.c userspace/backend/*/*.c userspace/kernels/*.c \
 	      userspace/graph/*.c userspace/load/*.c userspace/lower/*.c userspace/sched/*.c)
 SNPU_OBJS = $(SNPU_SRCS:.c=.o) $(ENGINE_OBJS)
-SNPU_LIBS = $(shell $(PKG_CONFIG) --libs libdrm libzip) -lm
+SNPU_LIBS = $(shell $(PKG_CONFIG) --libs libdrm libzip libpng) -lm
 NIR_OBJS  = $(patsubst %.c,%.o,$(wildcard userspace/load/nir/*.c))
 NIR_LIBS  = $(shell $(PKG_CONFIG) --libs hdf5-serial hdf5 2>/dev/null || $(PKG_CONFIG) --libs hdf5-serial)
 
@@ -25,7 +25,7 @@ ALL += $(LIBSNPU) $(LIBSNPU_A) $(if $(NIR_OBJS),$(LIBNIR)) $(O)/userspace/libsnp
 
 $(LIBSNPU): $(addprefix $(O)/,$(SNPU_OBJS)) userspace/libsnpu.map
 	$(call say,LD,$(@:$(O)/%=%))
-	$(Q)$(CC) -shared -Wl,-soname,$(@F) -Wl,--version-script=userspace/libsnpu.map $(filter %.o,$^) $(ALL_LDFLAGS) $(SNPU_LIBS) -o $@
+	$(Q)$(CC) -shared $(if $(SANFLAGS),,-Wl$(comma)-z$(comma)defs) -Wl,-soname,$(@F) -Wl,--version-script=userspace/libsnpu.map $(filter %.o,$^) $(ALL_LDFLAGS) $(SNPU_LIBS) -o $@
 	$(Q)ln -sf $(@F) $(@:.1=)
 
 $(LIBSNPU_A): $(addprefix $(O)/,$(SNPU_OBJS))
@@ -50,6 +50,20 @@ $(O)/userspace/libsnpu.pc: userspace/libsnpu.pc.in userspace/include/snpu/snpu.h
 # The AVX-512 source compiled against SIMDe, for machines without it. Linked into test programs only.
 AVX512_EMU = tests/avx512_emulated.o
 $(O)/$(AVX512_EMU): userspace/kernels/avx512.c
-	$(call say,CC,$< (emulated))
+	$(call say,CC,$<: emulated)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-psabi -mavx2 -mno-fma -DSNPU_AVX512_EMULATED -MMD -MP -c $< -o $@
+
+# The conformance suite: one set of tests, every backend. The card's variants need /dev/accel and are run in the VM.
+CONF_TESTS = packets neurons faults queues
+CONF_BINS  = $(CONF_TESTS:%=$(O)/tests/conformance/%_test)
+$(CONF_BINS): %: %.o $(O)/tests/conformance/conf.o $(O)/$(AVX512_EMU) $(LIBSNPU_A)
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(SNPU_LIBS) -o $@
+.PHONY: check-conformance conformance
+conformance: $(CONF_BINS)
+check-conformance: $(CONF_BINS)	## the command set on every backend that is here
+	$(Q)tests/run-tap.sh $(CONF_BINS)
+CHECK += check-conformance
+
+include userspace/model.mk

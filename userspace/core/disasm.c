@@ -154,7 +154,7 @@ int snpu_disasm(const void *program, uint64_t size, uint64_t pc, char *text, siz
 	return 0;
 }
 
-void snpu_fault_describe(const struct snpu_queue_status *st, const void *program, uint64_t size, char *text, size_t len)
+void snpu_fault_describe(const struct snpu_queue_status *st, const void *at_pc, uint64_t size, char *text, size_t len)
 {
 	struct text t = { text, len, 0 };
 	const struct snpu_pkt_desc *d = snpu_pkt_desc(st->fault_packet & 0xff);
@@ -172,7 +172,7 @@ void snpu_fault_describe(const struct snpu_queue_status *st, const void *program
 		put(&t, ", loop iteration %u (next loop: %u)", st->fault_loop[0], st->fault_loop[1]);
 	if (d && st->fault_operand < d->n_args)
 		put(&t, ", operand %u (%s)", st->fault_operand, d->arg[st->fault_operand].name);
-	if (program && !snpu_disasm(program, size, st->fault_pc, packet, sizeof(packet), NULL))
+	if (at_pc && !snpu_disasm(at_pc, size, 0, packet, sizeof(packet), NULL))
 		put(&t, ": %s", packet);
 	else if (d && st->fault_packet)
 		put(&t, " of %s", d->name);

@@ -9,9 +9,9 @@
 struct snpu_queue_status;
 
 /*
- * Writes what the fault members of `status` say, with the packet when `program` (`size` bytes) is not NULL. Always
- * zero-terminated, cut at len > 0.
+ * Writes what the fault members of `status` say, with the packet when `at_pc`, the program's bytes from the fault's offset
+ * on (`size` of them), is not NULL. Always zero-terminated, cut at len > 0.
  */
-void snpu_fault_describe(const struct snpu_queue_status *status, const void *program, uint64_t size, char *text, size_t len);
+void snpu_fault_describe(const struct snpu_queue_status *status, const void *at_pc, uint64_t size, char *text, size_t len);
 
 #endif

@@ -42,37 +42,37 @@ SNPU_API const char *snpu_dtype_name(enum snpu_dtype dtype);
  * snpu_array_create - An array of zeros.
  * -E2BIG when the size does not fit into memory addresses or rank is over SNPU_MAX_RANK, -ENOMEM.
  */
-SNPU_API int snpu_array_create(enum snpu_dtype dtype, unsigned rank, const uint64_t *shape, struct snpu_array *out);
+SNPU_API int snpu_array_create(enum snpu_dtype dtype, unsigned rank, const uint64_t *shape, struct snpu_array *out) SNPU_CHECKED;
 /** Frees the data and zeroes the structure. Allowed on a zeroed structure. */
 SNPU_API void snpu_array_free(struct snpu_array *a);
 /** Writes count elements from @first on to @out, converted to float32 (rounded to nearest). -ERANGE past the end. */
-SNPU_API int snpu_array_to_f32(const struct snpu_array *a, uint64_t first, uint64_t count, float *out);
+SNPU_API int snpu_array_to_f32(const struct snpu_array *a, uint64_t first, uint64_t count, float *out) SNPU_CHECKED;
 
 /**
  * snpu_npy_parse - Read an array from the bytes of a .npy file, versions 1.0 to 3.0.
  * Fortran order is turned into C order; bool, integer, float32 and float64 of little-endian byte order are taken.
  * -EBADMSG when it is not a .npy file or damaged, -ENOTSUP for another element type, -ENOMEM.
  */
-SNPU_API int snpu_npy_parse(const void *mem, size_t size, struct snpu_array *out);
+SNPU_API int snpu_npy_parse(const void *mem, size_t size, struct snpu_array *out) SNPU_CHECKED;
 /** The bytes of a .npy file (version 1.0) for an array; free() them. */
-SNPU_API int snpu_npy_format(const struct snpu_array *a, void **mem, size_t *size);
+SNPU_API int snpu_npy_format(const struct snpu_array *a, void **mem, size_t *size) SNPU_CHECKED;
 
 /** struct snpu_npz - An archive of named arrays, read. */
 struct snpu_npz;
 /** @mem must stay until snpu_npz_close(). -EBADMSG when it is not a .npz file. */
-SNPU_API int snpu_npz_open(const void *mem, size_t size, struct snpu_npz **out);
+SNPU_API int snpu_npz_open(const void *mem, size_t size, struct snpu_npz **out) SNPU_CHECKED;
 SNPU_API void snpu_npz_close(struct snpu_npz *z);
 SNPU_API unsigned snpu_npz_count(const struct snpu_npz *z);
 /** Name of array @index, without ".npy"; NULL past the end. Valid until the archive is closed. */
 SNPU_API const char *snpu_npz_name(const struct snpu_npz *z, unsigned index);
 /** Reads the array called @name. -ENOENT when there is none, otherwise as snpu_npy_parse(). */
-SNPU_API int snpu_npz_read(struct snpu_npz *z, const char *name, struct snpu_array *out);
+SNPU_API int snpu_npz_read(struct snpu_npz *z, const char *name, struct snpu_array *out) SNPU_CHECKED;
 
 /**
  * snpu_npz_write - Write a .npz file with @count arrays, compressed, under their names. Same arrays, same bytes.
  * The file appears under @path when it is complete. -EIO with the reason, -EINVAL for a name that is empty or twice there.
  */
-SNPU_API int snpu_npz_write(const char *path, unsigned count, const char *const *names, const struct snpu_array *arrays);
+SNPU_API int snpu_npz_write(const char *path, unsigned count, const char *const *names, const struct snpu_array *arrays) SNPU_CHECKED;
 
 /**
  * snpu_encode_image - Spikes of @n pixels for @steps time steps, by integer error diffusion:

@@ -48,9 +48,9 @@ struct snpu_note {
 /* --- models ------------------------------------------------------------------------------------------------------ */
 
 /** Loads a .nir file. -ENOENT and others of open(2), -EBADMSG damaged or not NIR, -ENOTSUP a node type not supported yet. In libsnpu-nir. */
-SNPU_API int snpu_model_load_nir(const char *path, struct snpu_model **out);
+SNPU_API int snpu_model_load_nir(const char *path, struct snpu_model **out) SNPU_CHECKED;
 /** The same from the bytes of a file; @mem is not needed afterwards. */
-SNPU_API int snpu_model_load_nir_memory(const void *mem, size_t size, struct snpu_model **out);
+SNPU_API int snpu_model_load_nir_memory(const void *mem, size_t size, struct snpu_model **out) SNPU_CHECKED;
 SNPU_API void snpu_model_free(struct snpu_model *m);	/* sessions made from it stay usable */
 
 struct snpu_node_info {
@@ -73,11 +73,11 @@ struct snpu_edge_info {
 
 SNPU_API unsigned snpu_model_node_count(const struct snpu_model *m);
 /** -ERANGE past the end. The strings live as long as the model. */
-SNPU_API int snpu_model_node(const struct snpu_model *m, unsigned node, struct snpu_node_info *out);
+SNPU_API int snpu_model_node(const struct snpu_model *m, unsigned node, struct snpu_node_info *out) SNPU_CHECKED;
 /** Number of the node called @name, -ENOENT. */
 SNPU_API int snpu_model_find(const struct snpu_model *m, const char *name);
 SNPU_API unsigned snpu_model_edge_count(const struct snpu_model *m);
-SNPU_API int snpu_model_edge(const struct snpu_model *m, unsigned edge, struct snpu_edge_info *out);
+SNPU_API int snpu_model_edge(const struct snpu_model *m, unsigned edge, struct snpu_edge_info *out) SNPU_CHECKED;
 SNPU_API unsigned snpu_model_input_count(const struct snpu_model *m);
 SNPU_API int snpu_model_input(const struct snpu_model *m, unsigned index);	/* node number, -ERANGE */
 SNPU_API unsigned snpu_model_output_count(const struct snpu_model *m);
@@ -93,26 +93,26 @@ SNPU_API const char *snpu_model_format(const struct snpu_model *m);
  * Building one by calls; the NIR loader uses nothing else. Between create and finish one thread uses the model. An
  * error leaves the model as it was before the call.
  */
-SNPU_API int snpu_model_create(struct snpu_model **out);
+SNPU_API int snpu_model_create(struct snpu_model **out) SNPU_CHECKED;
 /** Node number, -EEXIST, -ENOTSUP for a type that is not supported yet, -EINVAL for one that NIR does not have. */
-SNPU_API int snpu_model_add_node(struct snpu_model *m, const char *name, const char *type);
+SNPU_API int snpu_model_add_node(struct snpu_model *m, const char *name, const char *type) SNPU_CHECKED;
 /** Parameter by NIR's name of it ("weight", "tau", ...); @rank 0 is a scalar. -EINVAL for a name the type does not have or values that are not finite. */
 SNPU_API int snpu_model_set_param(struct snpu_model *m, unsigned node, const char *param, unsigned rank, const uint64_t *shape,
-			 const float *data);
+			 const float *data) SNPU_CHECKED;
 /** Integer parameters: "shape" of Input and Output; "start_dim", "end_dim", "input_type" of Flatten. */
-SNPU_API int snpu_model_set_ints(struct snpu_model *m, unsigned node, const char *param, unsigned count, const int64_t *values);
+SNPU_API int snpu_model_set_ints(struct snpu_model *m, unsigned node, const char *param, unsigned count, const int64_t *values) SNPU_CHECKED;
 /** 1 when the node's type has a parameter of that name for snpu_model_set_param(), 2 for snpu_model_set_ints(), else 0. */
 SNPU_API int snpu_model_has_param(const struct snpu_model *m, unsigned node, const char *param);
 /** An edge; @from's output is added to @to's input, in the order of the calls. A second one between the same nodes is dropped with a note. */
-SNPU_API int snpu_model_add_edge(struct snpu_model *m, unsigned from, unsigned to);
+SNPU_API int snpu_model_add_edge(struct snpu_model *m, unsigned from, unsigned to) SNPU_CHECKED;
 /** dt that the model's author wrote down, in seconds. */
-SNPU_API int snpu_model_set_dt(struct snpu_model *m, double dt);
-SNPU_API int snpu_model_set_metadata(struct snpu_model *m, const char *key, const char *text);
-SNPU_API int snpu_model_set_format(struct snpu_model *m, const char *format);
+SNPU_API int snpu_model_set_dt(struct snpu_model *m, double dt) SNPU_CHECKED;
+SNPU_API int snpu_model_set_metadata(struct snpu_model *m, const char *key, const char *text) SNPU_CHECKED;
+SNPU_API int snpu_model_set_format(struct snpu_model *m, const char *format) SNPU_CHECKED;
 SNPU_API int snpu_model_add_note(struct snpu_model *m, enum snpu_note_kind kind, const char *rule, const char *node,
-			const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+			const char *fmt, ...) __attribute__((format(printf, 5, 6))) SNPU_CHECKED;
 /** Checks everything, computes shapes, cuts cycles, orders. Nothing can be added afterwards. */
-SNPU_API int snpu_model_finish(struct snpu_model *m);
+SNPU_API int snpu_model_finish(struct snpu_model *m) SNPU_CHECKED;
 
 /* --- sessions: a model on devices -------------------------------------------------------------------------------- */
 
@@ -165,7 +165,7 @@ struct snpu_placement {
 };
 
 /** Decides time step, semantics and placement, packs the weights and puts them on the devices. */
-SNPU_API int snpu_session_create(const struct snpu_model *m, const struct snpu_session_opts *opts, struct snpu_session **out);
+SNPU_API int snpu_session_create(const struct snpu_model *m, const struct snpu_session_opts *opts, struct snpu_session **out) SNPU_CHECKED;
 SNPU_API void snpu_session_free(struct snpu_session *s);
 
 /** The model's notes, then those of this session (time step, reset, ...). */
@@ -192,9 +192,9 @@ struct snpu_segment_info {
 	const char *const *nodes;	/* [n_nodes] names, in the order of execution; profile slot i + 1 is node i */
 };
 /** Segments in the order in which they run. -ERANGE past the end. Valid until the session runs or is freed. */
-SNPU_API int snpu_session_segment(struct snpu_session *s, unsigned index, struct snpu_segment_info *out);
+SNPU_API int snpu_session_segment(struct snpu_session *s, unsigned index, struct snpu_segment_info *out) SNPU_CHECKED;
 /** The program of a segment for @samples samples of @steps steps, as it would be submitted; free() it. */
-SNPU_API int snpu_session_program(struct snpu_session *s, unsigned segment, uint64_t samples, uint64_t steps, void **program, uint64_t *size);
+SNPU_API int snpu_session_program(struct snpu_session *s, unsigned segment, uint64_t samples, uint64_t steps, void **program, uint64_t *size) SNPU_CHECKED;
 
 enum snpu_encoder {
 	SNPU_ENCODE_NONE,		/* the array is [sample][step][node shape] or [step][node shape] */
@@ -213,7 +213,7 @@ struct snpu_input {
  * snpu_session_run - Run all samples from cleared state; same input, same bits, whatever the devices.
  * -EINVAL for arrays that do not fit, -ECANCELED, -EREMOTEIO when a device failed and require_device is set.
  */
-SNPU_API int snpu_session_run(struct snpu_session *s, const struct snpu_input *inputs, unsigned n_inputs, struct snpu_result **out);
+SNPU_API int snpu_session_run(struct snpu_session *s, const struct snpu_input *inputs, unsigned n_inputs, struct snpu_result **out) SNPU_CHECKED;
 /** Makes the run that is executing stop after its current chunk. Allowed from any thread and from signal handlers. */
 SNPU_API void snpu_session_cancel(struct snpu_session *s);
 
@@ -227,7 +227,7 @@ struct snpu_record {
 	const struct snpu_array *array;	/* float32 [sample][step][node shape] */
 };
 SNPU_API unsigned snpu_result_record_count(const struct snpu_result *r);
-SNPU_API int snpu_result_record(const struct snpu_result *r, unsigned index, struct snpu_record *out);
+SNPU_API int snpu_result_record(const struct snpu_result *r, unsigned index, struct snpu_record *out) SNPU_CHECKED;
 
 /** struct snpu_profile_row - Counters of one node, summed over the run. @counter is indexed by enum snpu_counter (hw/snpu_job.h). */
 struct snpu_profile_row {
@@ -237,7 +237,7 @@ struct snpu_profile_row {
 	unsigned n_counters;
 };
 SNPU_API unsigned snpu_result_profile_count(const struct snpu_result *r);
-SNPU_API int snpu_result_profile(const struct snpu_result *r, unsigned index, struct snpu_profile_row *out);
+SNPU_API int snpu_result_profile(const struct snpu_result *r, unsigned index, struct snpu_profile_row *out) SNPU_CHECKED;
 
 struct snpu_run_stats {
 	uint64_t samples;
