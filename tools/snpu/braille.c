@@ -53,7 +53,7 @@ static void bar(FILE *f, double sum, double most)
 	int n = most > 0 ? (int)lround(sum / most * BAR) : 0;
 
 	for (int i = 0; i < n; i++)
-		fputs("█", f);
+		fputs(i ? "█" : " █", f);
 }
 
 void snpu_raster_terminal(FILE *f, const struct snpu_panel *p, double dt, unsigned int columns, unsigned int lines)
@@ -77,7 +77,7 @@ void snpu_raster_terminal(FILE *f, const struct snpu_panel *p, double dt, unsign
 		fprintf(f, "%*u ", SNPU_LABEL + 3, few ? y : y * 4);
 		put_line(f, &c, y);
 		if (few && spikes) {
-			fprintf(f, "  %4.0f ", snpu_panel_sum(p, y));
+			fprintf(f, "  %4.0f", snpu_panel_sum(p, y));
 			bar(f, snpu_panel_sum(p, y), most);
 		}
 		fputc('\n', f);

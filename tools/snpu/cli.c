@@ -117,7 +117,7 @@ FILE *snpu_screen_begin(void)
 static size_t put_ascii(const unsigned char *s)
 {
 	static const struct { const char *utf8, *ascii; } map[] = {
-		{ "×", "x" }, { "→", "->" }, { "µ", "u" }, { "·", "-" }, { "–", "-" }, { "…", "..." }, { "█", "#" }, { "─", "-" }, { "±", "+-" },
+		{ "×", "x" }, { "→", ">" }, { "µ", "u" }, { "·", "-" }, { "–", "-" }, { "█", "#" }, { "─", "-" }, { "±", "~" },
 	};
 
 	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++) {

@@ -6,6 +6,7 @@
 #include "run.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,25 @@
 #include "text.h"
 
 #define PANELS_MAX	32
+
+/* A file is written beside its place first, so it is the directory that must be writable. */
+static enum snpu_exit check_output(const char *path)
+{
+	char *copy = path ? strdup(path) : NULL;
+	int err = 0;
+
+	if (copy && access(dirname(copy), W_OK | X_OK))
+		err = errno;
+	free(copy);
+	return err ? snpu_cli_fail(SNPU_EXIT_FAILURE, "choose a file in a directory that you may write to", "cannot write %s: %s", path, strerror(err)) : SNPU_EXIT_OK;
+}
+
+enum snpu_exit snpu_run_check_outputs(const struct snpu_run_opts *o)
+{
+	enum snpu_exit st = check_output(o->record);
+
+	return st ? st : check_output(o->raster);
+}
 
 static bool named(const struct snpu_run_opts *o, const char *name)
 {

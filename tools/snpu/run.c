@@ -122,6 +122,18 @@ static unsigned int choose_records(const struct snpu_run *run, const char **reco
 	return n;
 }
 
+/* "the model's nodes: fc1, lif1, ...", for a name that it does not have. */
+static const char *node_names(const struct snpu_model *m)
+{
+	static char text[400];
+	struct snpu_node_info node;
+	size_t n = (size_t)snprintf(text, sizeof(text), "the model's nodes:");
+
+	for (unsigned int i = 0; i < snpu_model_node_count(m) && snpu_model_node(m, i, &node) == 0 && n < sizeof(text); i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %s", i ? "," : "", node.name);
+	return text;
+}
+
 static enum snpu_exit create_session(struct snpu_run *run, struct progress *progress)
 {
 	const struct snpu_run_opts *o = run->opts;
@@ -129,7 +141,8 @@ static enum snpu_exit create_session(struct snpu_run *run, struct progress *prog
 	static const char *records[RECORDS_MAX];
 	struct snpu_session_opts so = {
 		.sz = sizeof(so), .devices = &run->device, .n_devices = 1, .require_device = o->require_device, .strict = o->strict,
-		.dt = o->dt, .reset = o->reset, .compare = o->compare, .place = o->place, .n_place = o->n_place,
+		.dt = o->dt, .reset = o->reset, .compare = o->compare,
+		.integrator = o->integrator, .gain = o->gain, .place = o->place, .n_place = o->n_place,
 		.records = records, .n_records = choose_records(run, records, expected),
 	};
 
@@ -140,7 +153,7 @@ static enum snpu_exit create_session(struct snpu_run *run, struct progress *prog
 	int err = snpu_session_create(run->model, &so, &run->session);
 
 	if (err)
-		return snpu_cli_fail_library(err == -ENODEV ? SNPU_EXIT_NO_DEVICE : SNPU_EXIT_FAILURE, NULL);
+		return snpu_cli_fail_library(err == -ENODEV ? SNPU_EXIT_NO_DEVICE : SNPU_EXIT_FAILURE, err == -ENOENT ? node_names(run->model) : NULL);
 	return SNPU_EXIT_OK;
 }
 
@@ -182,8 +195,10 @@ static enum snpu_exit execute(struct snpu_run *run)
 {
 	const struct snpu_run_opts *o = run->opts;
 	struct progress progress = { .shown = false };
-	enum snpu_exit st = open_device(run), verdict;
+	enum snpu_exit st = snpu_run_check_outputs(o), verdict;
 
+	if (!st)
+		st = open_device(run);
 	if (!st)
 		st = load_model(run);
 	if (!st)

@@ -31,6 +31,8 @@ struct snpu_run_opts {
 	double dt;				/* seconds; 0: from the model */
 	enum snpu_reset reset;
 	enum snpu_compare compare;
+	enum snpu_integrator integrator;
+	enum snpu_gain gain;
 	bool require_device, strict, json, quiet;
 };
 
@@ -64,7 +66,8 @@ bool snpu_run_record(const struct snpu_run *run, const char *name, struct snpu_r
 void snpu_run_view_before(const struct snpu_run *run);
 void snpu_run_view_after(const struct snpu_run *run);
 
-/* picture.c: --record and --raster. */
+/* picture.c: --record and --raster. The first finds out before the run whether they could be written. */
+enum snpu_exit snpu_run_check_outputs(const struct snpu_run_opts *o);
 enum snpu_exit snpu_run_write_record(struct snpu_run *run);
 enum snpu_exit snpu_run_write_raster(struct snpu_run *run);
 

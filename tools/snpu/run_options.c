@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_REQUIRE = 0x100, OPT_RASTER, OPT_RECORD, OPT_NODES, OPT_DT, OPT_RESET, OPT_COMPARE, OPT_STRICT, OPT_ENCODE, OPT_STEPS, OPT_SAMPLES, OPT_LABELS,
+enum { OPT_REQUIRE = 0x100, OPT_RASTER, OPT_RECORD, OPT_NODES, OPT_DT, OPT_RESET, OPT_COMPARE, OPT_INTEGRATOR, OPT_GAIN, OPT_STRICT, OPT_ENCODE, OPT_STEPS, OPT_SAMPLES, OPT_LABELS,
        OPT_PLACE, OPT_EXPECT, OPT_TOLERANCE };
 
 static const struct argp_option options[] = {
@@ -26,6 +26,8 @@ static const struct argp_option options[] = {
 	{ "dt", OPT_DT, "TIME", 0, "time step: 1ms, 100us, 0.001 (default: from the file)", 2 },
 	{ "reset", OPT_RESET, "value|subtract|delta", 0, "what a spike does to the membrane", 2 },
 	{ "compare", OPT_COMPARE, "gt|ge", 0, "a neuron fires above its threshold, or also at it", 2 },
+	{ "integrator", OPT_INTEGRATOR, "euler|exp", 0, "how a step integrates the equation", 2 },
+	{ "gain", OPT_GAIN, "r|r-dt", 0, "how IF and I scale their input each step", 2 },
 	{ "strict", OPT_STRICT, NULL, 0, "an assumption is an error", 2 },
 	{ NULL, 0, NULL, 0, "What comes out:", 3 },
 	{ "nodes", OPT_NODES, "A,B.v", 0, "also keep these nodes: spikes, .v membrane, .i current", 3 },
@@ -144,6 +146,8 @@ static error_t parse_value(int key, char *arg, struct argp_state *state)
 	static const char *const encodings[] = { "auto", "diffusion", "none", NULL };
 	static const char *const resets[] = { "default", "value", "subtract", "delta", NULL };
 	static const char *const compares[] = { "default", "gt", "ge", NULL };
+	static const char *const integrators[] = { "default", "euler", "exp", NULL };
+	static const char *const gains[] = { "default", "r", "r-dt", NULL };
 	struct snpu_run_opts *o = state->input;
 	char *end;
 
@@ -156,6 +160,8 @@ static error_t parse_value(int key, char *arg, struct argp_state *state)
 	case OPT_ENCODE: o->feed.encode = (enum snpu_feed_encode)choice(state, "--encode", arg, encodings); return 0;
 	case OPT_RESET: o->reset = (enum snpu_reset)choice(state, "--reset", arg, resets); return 0;
 	case OPT_COMPARE: o->compare = (enum snpu_compare)choice(state, "--compare", arg, compares); return 0;
+	case OPT_INTEGRATOR: o->integrator = (enum snpu_integrator)choice(state, "--integrator", arg, integrators); return 0;
+	case OPT_GAIN: o->gain = (enum snpu_gain)choice(state, "--gain", arg, gains); return 0;
 	case OPT_STEPS: {
 		uint64_t v = whole(state, "--steps", arg, 0, NULL);
 
