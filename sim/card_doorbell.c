@@ -29,7 +29,7 @@ void doorbell_queue_ready(struct card *c, unsigned int queue)
 		return;
 	__atomic_store_n(page(c, queue, SNPU_DB_TAIL), 0, __ATOMIC_RELEASE);
 	__atomic_store_n(page(c, queue, SNPU_DB_HEAD), 0, __ATOMIC_RELEASE);
-	c->doorbell_seen[queue] = 0;
+	__atomic_store_n(&c->doorbell_seen[queue], 0, __ATOMIC_RELAXED);
 	c->queues_exist = true;
 	pthread_cond_signal(&c->doorbell_wake);
 }

@@ -323,7 +323,8 @@ static const struct argp_option argp_options[] = {
 	{ 0 },
 };
 
-const char *argp_program_version = "snpu-sim 1.0";
+/* The tree is built with hidden symbols; this one has to be seen by the C library. */
+__attribute__((visibility("default"))) const char *argp_program_version = "snpu-sim 1.0";
 
 static const struct argp argp = {
 	.options = argp_options, .parser = parse,

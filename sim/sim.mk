@@ -81,3 +81,14 @@ boot_OBJS = $(CARD_OBJS)
 boot_LIBS = -lnettle
 card_OBJS = $(CARD_OBJS)
 card_LIBS = -lnettle
+
+.PHONY: bench-engine
+bench-engine: $(O)/tests/bench/engine_rate	## speed of the simulated engine on this machine
+	$(Q)$<
+$(O)/tests/bench/engine_rate: $(addprefix $(O)/,tests/bench/engine_rate.o $(ENGINE_OBJS))
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) -o $@
+
+UNIT_TESTS += snpu_sim
+CFLAGS_tests/unit/snpu_sim_test.o = -DSNPU_SIM='"$(abspath $(O)/sim/snpu-sim)"' -DFW_IMAGE='"$(abspath $(FW_IMAGE))"'
+$(O)/tests/unit/snpu_sim_test: | $(O)/sim/snpu-sim $(FW_IMAGE)
