@@ -169,13 +169,13 @@ static void cells(FILE *f, const struct grid *g, int shade)
 
 static void marks(FILE *f, const struct grid *g, const char *accent)
 {
-	bool tick = g->spikes && g->column_width >= 3;
+	bool tick = g->spikes && g->column_width >= 1.5;
 
 	for (int s = 1; s <= (g->spikes ? SHADES : 2 * SHADES - 1); s++) {
 		if (!g->spikes && s == SHADES)
 			continue;
 		fprintf(f, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"%.2f\"", g->spikes ? accent : diverging[s - 1],
-			tick ? fmin(5, fmax(1.6, g->column_width * 0.22)) : g->row_height * (g->row_height >= 8 ? 0.8 : 1.02));
+			tick ? fmin(5, fmax(fmin(1.6, g->column_width * 0.6), g->column_width * 0.22)) : g->row_height * (g->row_height >= 8 ? 0.8 : 1.02));
 		if (g->spikes)
 			fprintf(f, " stroke-opacity=\"%s\"", shade_opacity[s - 1]);
 		fprintf(f, "%s d=\"M0 0", tick && g->row_height >= 8 ? " stroke-linecap=\"round\"" : "");
@@ -264,10 +264,10 @@ static void neuron_axis(FILE *f, const struct snpu_panel *p, const struct grid *
 static void heading(FILE *f, const struct snpu_panel *p, const struct grid *g, double top, double dt, const char *accent)
 {
 	char facts[160], rate[48] = "", binned[64] = "";
-	double sum = snpu_panel_sum(p, -1);
+	double sum = snpu_panel_sum(p, -1), hertz = dt > 0 ? sum / ((double)p->neurons * (double)p->steps * dt) : 0;
 
 	if (dt > 0)
-		snprintf(rate, sizeof(rate), " · mean rate %.3g Hz", sum / ((double)p->neurons * (double)p->steps * dt));
+		snprintf(rate, sizeof(rate), hertz < 999.5 ? " · mean rate %.3g Hz" : " · mean rate %.0f Hz", hertz);
 	if (g->binned)
 		snprintf(binned, sizeof(binned), " · binned to %u×%u cells", g->rows, g->columns);
 	if (g->spikes)
