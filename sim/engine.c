@@ -32,6 +32,7 @@ void snpu_engine_destroy(struct snpu_engine *e)
 	if (!e)
 		return;
 	free(e->events);
+	free(e->sums);
 	free(e->slot);
 	free(e);
 }

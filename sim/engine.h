@@ -90,6 +90,8 @@ struct snpu_engine {
 	/* Buffers of the kernels. */
 	struct snpu_event *events;		/* [event_room] */
 	size_t event_room;
+	float *sums;				/* [sum_room] outputs of LINEAR */
+	size_t sum_room;
 	float lane[12][ENGINE_LANES];		/* pieces of operands that do not lie in one page of device memory */
 };
 
@@ -109,6 +111,9 @@ int engine_write(struct snpu_engine *e, uint64_t va, const void *buf, uint64_t l
 int engine_arg_read(struct snpu_engine *e, unsigned int arg, uint64_t off, void *buf, uint64_t len)
 	__attribute__((warn_unused_result));
 int engine_arg_write(struct snpu_engine *e, unsigned int arg, uint64_t off, const void *buf, uint64_t len)
+	__attribute__((warn_unused_result));
+/* Translates a range of an operand without moving anything, so that what follows cannot fault half-way. */
+int engine_arg_probe(struct snpu_engine *e, unsigned int arg, uint64_t off, uint64_t len, enum snpu_access access)
 	__attribute__((warn_unused_result));
 /*
  * Makes len bytes of an operand readable at *p: in place when they lie in one page of device memory, otherwise copied

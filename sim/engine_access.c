@@ -133,6 +133,24 @@ int engine_arg_write(struct snpu_engine *e, unsigned int arg, uint64_t off, cons
 	return arg_move(e, arg, off, (void *)buf, len, SNPU_ACCESS_WRITE);
 }
 
+int engine_arg_probe(struct snpu_engine *e, unsigned int arg, uint64_t off, uint64_t len, enum snpu_access access)
+{
+	uint64_t va = e->args.arg[arg].va + off;
+
+	for (uint64_t n; len; va += n, len -= n) {
+		struct mmu_addr at;
+		int r;
+
+		n = len;
+		r = begin(e, va, &n, access, &at);
+		if (r > 0)
+			e->fault.operand = arg;
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 int engine_arg_view(struct snpu_engine *e, unsigned int arg, uint64_t off, uint64_t len, void *tmp, const void **p)
 {
 	uint64_t va = e->args.arg[arg].va + off, n = len;

@@ -228,7 +228,30 @@ int engine_decode(struct snpu_engine *e)
 	return r;
 }
 
+/* Every operand in full, in list order: the packets whose accesses depend on events do this themselves. */
+static int probe_operands(struct snpu_engine *e)
+{
+	for (unsigned int i = 0; i < e->args.n; i++) {
+		const struct engine_arg *a = &e->args.arg[i];
+		int r = 0;
+
+		if (!a->is_ref)
+			continue;
+		if (a->access & SNPU_ACCESS_READ)
+			r = engine_arg_probe(e, i, 0, a->size, SNPU_ACCESS_READ);
+		if (!r && (a->access & SNPU_ACCESS_WRITE))
+			r = engine_arg_probe(e, i, 0, a->size, SNPU_ACCESS_WRITE);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 int engine_execute(struct snpu_engine *e)
 {
-	return packets[e->pkt.hdr.opcode].exec(e);
+	uint8_t op = e->pkt.hdr.opcode;
+	bool by_events = op == SNPU_OP_EVPACK || op == SNPU_OP_EVUNPACK || op == SNPU_OP_LINEAR;
+	int r = by_events ? 0 : probe_operands(e);
+
+	return r ? r : packets[op].exec(e);
 }

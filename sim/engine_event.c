@@ -10,46 +10,11 @@
 
 #define FIRST_ENTRY	sizeof(struct snpu_events)
 
-int engine_exec_EVPACK(struct snpu_engine *e, const struct snpu_pkt_EVPACK *p)
-{
-	enum { X, EV };
-	struct snpu_event out[ENGINE_LANES];
-	struct snpu_events head = { 0 };
-
-	for (uint32_t c = 0, n; c < p->n; c += n) {
-		unsigned int found = 0;
-		int r;
-
-		n = engine_min(p->n - c, ENGINE_LANES);
-		r = engine_arg_read(e, X, 4ull * c, e->lane[0], 4ull * n);
-		if (r)
-			return r;
-		for (uint32_t i = 0; i < n; i++) {
-			/* Written always, kept only if it counts: no branch that depends on the data. */
-			out[found] = (struct snpu_event){ c + i, e->lane[0][i] };
-			found += e->lane[0][i] != 0.0f;
-		}
-		r = engine_arg_write(e, EV, FIRST_ENTRY + sizeof(out[0]) * head.count, out, sizeof(out[0]) * found);
-		if (r)
-			return r;
-		head.count += found;
-	}
-	e->work.scanned += p->n;
-	e->work.sorted += head.count;
-	return engine_arg_write(e, EV, 0, &head, sizeof(head));
-}
-
-static int bad_events(struct snpu_engine *e, uint64_t off)
-{
-	e->fault.va = e->args.arg[0].va + off;
-	e->fault.access = SNPU_ACCESS_READ;
-	return engine_fault(e, SNPU_FAULT_BAD_EVENTS, 0);
-}
-
 static int room_for(struct snpu_engine *e, uint32_t count)
 {
 	if (count > e->event_room) {
-		struct snpu_event *list = realloc(e->events, count * sizeof(*list));
+		size_t want = count > 2 * e->event_room ? count : 2 * e->event_room;	/* EVPACK asks again and again */
+		struct snpu_event *list = realloc(e->events, want * sizeof(*list));
 
 		if (!list) {
 			e->fault.va = e->args.arg[0].va;
@@ -57,9 +22,44 @@ static int room_for(struct snpu_engine *e, uint32_t count)
 			return engine_fault(e, SNPU_FAULT_BUS, 0);
 		}
 		e->events = list;
-		e->event_room = count;
+		e->event_room = want;
 	}
 	return 0;
+}
+
+int engine_exec_EVPACK(struct snpu_engine *e, const struct snpu_pkt_EVPACK *p)
+{
+	enum { X, EV };
+	struct snpu_events head = { 0 };
+	uint64_t bytes;
+	int r = engine_arg_probe(e, X, 0, 4ull * p->n, SNPU_ACCESS_READ);
+
+	for (uint32_t c = 0, n; !r && c < p->n; c += n) {
+		n = engine_min(p->n - c, ENGINE_LANES);
+		r = room_for(e, head.count + n);
+		if (!r)
+			r = engine_arg_read(e, X, 4ull * c, e->lane[0], 4ull * n);
+		for (uint32_t i = 0; !r && i < n; i++) {
+			/* Written always, kept only if it counts: no branch that depends on the data. */
+			e->events[head.count] = (struct snpu_event){ c + i, e->lane[0][i] };
+			head.count += e->lane[0][i] != 0.0f;
+		}
+	}
+	bytes = head.count * sizeof(e->events[0]);
+	if (!r)
+		r = engine_arg_probe(e, EV, 0, FIRST_ENTRY + bytes, SNPU_ACCESS_WRITE);
+	if (!r)
+		r = engine_arg_write(e, EV, FIRST_ENTRY, e->events, bytes);
+	e->work.scanned += p->n;
+	e->work.sorted += head.count;
+	return r ? r : engine_arg_write(e, EV, 0, &head, sizeof(head));
+}
+
+static int bad_events(struct snpu_engine *e, uint64_t off)
+{
+	e->fault.va = e->args.arg[0].va + off;
+	e->fault.access = SNPU_ACCESS_READ;
+	return engine_fault(e, SNPU_FAULT_BAD_EVENTS, 0);
 }
 
 int engine_read_events(struct snpu_engine *e, uint32_t n, uint32_t *count)
@@ -92,6 +92,8 @@ int engine_exec_EVUNPACK(struct snpu_engine *e, const struct snpu_pkt_EVUNPACK *
 	uint32_t count, k = 0;
 	int r = engine_read_events(e, p->n, &count);
 
+	if (!r)
+		r = engine_arg_probe(e, X, 0, 4ull * p->n, SNPU_ACCESS_WRITE);
 	if (r)
 		return r;
 	for (uint32_t c = 0, n; c < p->n; c += n) {
