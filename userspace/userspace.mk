@@ -67,3 +67,13 @@ check-conformance: $(CONF_BINS)	## the command set on every backend that is here
 CHECK += check-conformance
 
 include userspace/model.mk
+
+# Random programs on all backends; -n and -s choose how many and which.
+PROGRAM_FUZZ = $(O)/tests/fuzz/program_fuzz
+$(PROGRAM_FUZZ): $(O)/tests/fuzz/program_fuzz.o $(O)/$(AVX512_EMU) $(LIBSNPU_A)
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(SNPU_LIBS) -o $@
+.PHONY: check-programs
+check-programs: $(PROGRAM_FUZZ)	## random programs, the same on every backend
+	$(Q)tests/run-tap.sh "$(PROGRAM_FUZZ) -n 3000"
+CHECK += check-programs
