@@ -436,6 +436,46 @@ TEST_F(fault, only_what_is_needed_is_read)
 	expect(r, SNPU_FAULT_MMU_UNMAPPED, 0, 1, RIG_VA(SNPU_REGION_WEIGHTS) + 20 * 256, SNPU_ACCESS_READ);
 }
 
+/* A packet that faults has changed no memory, wherever in its operands the bad page is. */
+TEST_F(fault, all_or_nothing)
+{
+	struct rig *r = &self->r;
+	float *state = rig_at(r, SNPU_REGION_STATE, 0xff0);
+	uint32_t *out = rig_at(r, SNPU_REGION_OUTPUT, 0xff0), *x = rig_at(r, SNPU_REGION_INPUT, 0);
+
+	for (unsigned int i = 0; i < 64; i++)
+		x[i] = 0x3f800000;
+	events(r, 3, 0, 0, 1, 2);
+#define NOTHING(region_, operand_, off_, NAME, ...) do {							\
+	uint64_t *pte_ = leaf(r, SNPU_REGION_##region_, off_), was_ = *pte_;				\
+	*pte_ = 0;											\
+	snpu_engine_invalidate(r->engine, RIG_ASID);							\
+	r->prog = 0;											\
+	state[0] = 0.25f;										\
+	out[0] = out[1] = 0x55555555;									\
+	PUT(r, NAME, 0, __VA_ARGS__);									\
+	EXPECT_EQ(rig_run(r), SNPU_ENG_FAULT);								\
+	EXPECT_EQ(r->res.fault.code, (uint32_t)SNPU_FAULT_MMU_UNMAPPED);				\
+	EXPECT_EQ(r->res.fault.operand, operand_);							\
+	EXPECT_EQ(r->res.fault.va, RIG_VA(SNPU_REGION_##region_) + (off_));				\
+	EXPECT_EQ(out[0], 0x55555555u);									\
+	EXPECT_EQ(out[1], 0x55555555u);									\
+	EXPECT_TRUE(state[0] == 0.25f);									\
+	*pte_ = was_;											\
+} while (0)
+	NOTHING(OUTPUT, 0u, 0x1000, FILL, .dst = REF(OUTPUT, 0xff0), .words = 16, .value = 1);
+	NOTHING(OUTPUT, 1u, 0x1000, COPY, .src = REF(INPUT, 0), .dst = REF(OUTPUT, 0xff0), .words = 16);
+	NOTHING(INPUT, 0u, 0x1000, COPY, .src = REF(INPUT, 0), .dst = REF(OUTPUT, 0xff0), .words = 0x10000);
+	NOTHING(OUTPUT, 1u, 0x1000, EVPACK, .x = REF(INPUT, 0), .ev = REF(OUTPUT, 0xff0), .n = 16);
+	NOTHING(OUTPUT, 1u, 0x1000, EVUNPACK, .ev = REF(SCRATCH, 64), .x = REF(OUTPUT, 0xff0), .n = 16);
+	NOTHING(OUTPUT, 3u, 0x1000, LINEAR, .ev = REF(SCRATCH, 64), .weights = REF(WEIGHTS, 0), .out = REF(OUTPUT, 0xff0), .n_in = 3, .n_out = 16);
+	NOTHING(WEIGHTS, 1u, 0x1000, LINEAR, .ev = REF(SCRATCH, 64), .weights = REF(WEIGHTS, 0), .out = REF(OUTPUT, 0xff0), .n_in = 16, .n_out = 128);
+	NOTHING(OUTPUT, 2u, 0x1000, ADD, .a = REF(INPUT, 0), .b = REF(CONST, 0), .out = REF(OUTPUT, 0xff0), .n = 16);
+	NOTHING(OUTPUT, 3u, 0x1000, LIF, .x = REF(INPUT, 0), .state = REF(STATE, 0xff0), .param = REF(CONST, 0), .out = REF(OUTPUT, 0xff0), .n = 16);
+	NOTHING(STATE, 1u, 0x1000, CUBALI, .x = REF(INPUT, 0), .state = REF(STATE, 0xff0), .param = REF(CONST, 0), .out = REF(OUTPUT, 0xff0), .n = 16);
+#undef NOTHING
+}
+
 TEST_F(fault, profile_not_writable)
 {
 	struct rig *r = &self->r;
