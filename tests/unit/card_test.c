@@ -225,13 +225,13 @@ static void engine(struct card_rig *r, uint32_t queue, uint32_t desc, enum snpu_
 #define OUT	0x300000u
 #define HOSTVA	0x400000u			/* virtual 4 MiB = guest memory 0 */
 
-/* Queue 2, one job: COPY of guest memory to device memory, or LOOP of hours, depending on the entry. */
+/* Queue 2, one job: COPY of guest memory to device memory (entry 0), NOP and COPY (0x80), or LOOP of hours (0x100). */
 static void job(struct card_rig *r, uint32_t entry)
 {
 	struct snpu_pkt_COPY copy = { .hdr = { SNPU_OP_COPY, 0, sizeof(copy) / 4 }, .src = { .addr = SNPU_REF_ADDR(SNPU_REGION_INPUT, 0) },
 				      .dst = { .addr = SNPU_REF_ADDR(SNPU_REGION_OUTPUT, 0) }, .words = 16 };
 	struct snpu_pkt_LOOP loop = { .hdr = { SNPU_OP_LOOP, 0, sizeof(loop) / 4 }, .count = ~0u };
-	struct snpu_pkt_hdr next = { SNPU_OP_NEXT, 0, 2 }, end = { SNPU_OP_END, 0, 2 };
+	struct snpu_pkt_hdr next = { SNPU_OP_NEXT, 0, 2 }, end = { SNPU_OP_END, 0, 2 }, nop = { SNPU_OP_NOP, 0, 2 };
 	struct snpu_queue_ctx *q = card_rig_queue(r, 2);
 	struct snpu_job_desc *d = (void *)(r->ctl + SNPU_CTL_JOB(2, 0));
 
@@ -248,6 +248,9 @@ static void job(struct card_rig *r, uint32_t entry)
 	d->region[SNPU_REGION_OUTPUT] = (struct snpu_region_binding){ OUT, 0x1000 };
 	memcpy(r->vram + PROG, &copy, sizeof(copy));
 	memcpy(r->vram + PROG + sizeof(copy), &end, sizeof(end));
+	memcpy(r->vram + PROG + 0x80, &nop, sizeof(nop));
+	memcpy(r->vram + PROG + 0x88, &copy, sizeof(copy));
+	memcpy(r->vram + PROG + 0x88 + sizeof(copy), &end, sizeof(end));
 	memcpy(r->vram + PROG + 0x100, &loop, sizeof(loop));
 	memcpy(r->vram + PROG + 0x110, &next, sizeof(next));
 	wr(r, SNPU_REG_MMU_INVALIDATE, SNPU_PUT(1, MMU_INVALIDATE, ALL));
@@ -365,7 +368,7 @@ TEST_F(card, reset_orphans_a_job)
 	const struct snpu_queue_ctx *q = card_rig_queue(r, 2);
 
 	remote_boot(r);
-	job(r, 0);
+	job(r, 0x80);
 	memset(r->host, 0x77, 64);
 	atomic_store(&r->host_stall, 1);
 	engine(r, 2, SNPU_CTL_JOB(2, 0), SNPU_ENG_START);
@@ -379,8 +382,8 @@ TEST_F(card, reset_orphans_a_job)
 	EXPECT_EQ(q->counter[SNPU_COUNTER_PACKETS], 0);
 	atomic_store(&r->host_stall, 0);
 	ASSERT_TRUE(WAIT_FOR(page(r)[4] == STATUS(SNPU_ENG_IDLE, SNPU_ENG_DONE)));
-	EXPECT_EQ(q->counter[SNPU_COUNTER_PACKETS], 2);	/* of the second job only */
-	EXPECT_EQ(rd(r, SNPU_REG_COUNTER_BASE), 2);
+	EXPECT_EQ(q->counter[SNPU_COUNTER_PACKETS], 3);	/* of the second job only */
+	EXPECT_EQ(rd(r, SNPU_REG_COUNTER_BASE), 3);
 	EXPECT_EQ(r->vram[OUT], 0x77);
 	EXPECT_EQ(atomic_load(&r->host_reads), 2);
 }
