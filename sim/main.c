@@ -317,7 +317,7 @@ static const struct argp_option argp_options[] = {
 	{ "count", 'n', "N", 0, "Number of cards (default 1)", 0 },
 	{ "irq", 'i', "KIND", 0, "Interrupts the card offers: msix (default) or msi", 0 },
 	{ "doorbell", 'd', "KIND", 0, "How doorbells reach the card: trap (default), or mmap, which is faster for the guest and "
-				      "costs the host a few per cent of a processor while queues exist", 0 },
+				      "costs the host up to 15 % of a processor while queues exist", 0 },
 	{ "serial", 'S', "N", 0, "Serial number of the first card (default 1); the others count up", 0 },
 	{ "verbose", 'v', NULL, 0, "Say when clients come and go, and what resets the card", 0 },
 	{ 0 },
