@@ -50,7 +50,7 @@ $(O)/userspace/libsnpu.pc: userspace/libsnpu.pc.in userspace/include/snpu/snpu.h
 # The AVX-512 source compiled against SIMDe, for machines without it. Linked into test programs only.
 AVX512_EMU = tests/avx512_emulated.o
 $(O)/$(AVX512_EMU): userspace/kernels/avx512.c
-	$(call say,CC,$<: emulated)
+	$(call say,CC,$<:emulated)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-psabi -mavx2 -mno-fma -DSNPU_AVX512_EMULATED -MMD -MP -c $< -o $@
 
@@ -77,3 +77,10 @@ $(PROGRAM_FUZZ): $(O)/tests/fuzz/program_fuzz.o $(O)/$(AVX512_EMU) $(LIBSNPU_A)
 check-programs: $(PROGRAM_FUZZ)	## random programs, the same on every backend
 	$(Q)tests/run-tap.sh "$(PROGRAM_FUZZ) -n 3000"
 CHECK += check-programs
+
+.PHONY: bench-kernels
+bench-kernels: $(O)/tests/bench/kernels	## speed of the CPU kernels against a memory probe and the scalar reference
+	$(Q)$<
+$(O)/tests/bench/kernels: $(O)/tests/bench/kernels.o $(LIBSNPU_A)
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(SNPU_LIBS) -o $@

@@ -167,15 +167,16 @@ INLINE vec cuba(const struct snpu_neuron_args *a, uint32_t c, uint32_t k)
 	{										\
 		return STEP_;								\
 	}										\
-	static uint64_t K(snpu_##name##_f32)(const struct snpu_neuron_args *a)		\
+	static uint64_t K(snpu_##name##_f32)(const struct snpu_neuron_args *args)	\
 	{										\
+		const struct snpu_neuron_args a = *args;	/* a copy that no store can change */	\
 		uint64_t spikes = 0;							\
 		uint32_t c = 0;								\
 											\
-		for (; c + LANES <= a->n; c += LANES)					\
-			spikes += (unsigned int)__builtin_popcount(name##_one(a, c, LANES));	\
-		if (c < a->n)		/* lanes past the end hold zeroes, which may pass a threshold of zero */	\
-			spikes += (unsigned int)__builtin_popcount(name##_one(a, c, a->n - c) & ((1u << (a->n - c)) - 1));	\
+		for (; c + LANES <= a.n; c += LANES)					\
+			spikes += (unsigned int)__builtin_popcount(name##_one(&a, c, LANES));	\
+		if (c < a.n)		/* lanes past the end hold zeroes, which may pass a threshold of zero */	\
+			spikes += (unsigned int)__builtin_popcount(name##_one(&a, c, a.n - c) & ((1u << (a.n - c)) - 1));	\
 		return spikes;								\
 	}
 

@@ -104,8 +104,21 @@ int cpu_check(struct cpu_exec *x) SNPU_MUST_CHECK;
 int cpu_fault(struct cpu_exec *x, int code, unsigned int operand);
 
 /* mem.c */
+/* Points the region's window at the binding that holds va, if any. */
+void cpu_find(struct cpu_exec *x, unsigned int region, uint64_t va);
+
 /* The memory of [va, va + len) when it lies in one binding that allows the access, else NULL. */
-void *cpu_at(struct cpu_exec *x, unsigned int region, uint64_t va, uint64_t len, unsigned int access);
+static inline void *cpu_at(struct cpu_exec *x, unsigned int region, uint64_t va, uint64_t len, unsigned int access)
+{
+	const struct cpu_window *w = &x->window[region];
+
+	if (va < w->lo || va >= w->hi)
+		cpu_find(x, region, va);
+	if (va < w->lo || va >= w->hi || len > w->hi - va || (w->flags & access) != access)
+		return NULL;
+	return w->host + (va - w->lo);
+}
+
 /* May [va, va + len) be accessed? access: READ or WRITE. */
 int cpu_probe(struct cpu_exec *x, uint64_t va, uint64_t len, unsigned int access) SNPU_MUST_CHECK;
 /* Probes, then copies. */

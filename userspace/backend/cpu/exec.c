@@ -67,7 +67,8 @@ static int step(struct cpu_exec *x)
 	uint64_t start = x->desc->profile_slots ? ticks() : 0;
 	int fault;
 
-	memset(x->work, 0, sizeof(x->work));
+	if (x->desc->profile_slots)
+		memset(x->work, 0, sizeof(x->work));
 	fault = cpu_check(x);
 	if (!fault)
 		fault = cpu_execute(x);

@@ -16,20 +16,12 @@ static uint8_t *host_of(const struct snpu_binding *b)
 	return ((const struct cpu_bo *)b->bo)->mem + b->offset;
 }
 
-void *cpu_at(struct cpu_exec *x, unsigned int region, uint64_t va, uint64_t len, unsigned int access)
+void cpu_find(struct cpu_exec *x, unsigned int region, uint64_t va)
 {
-	struct cpu_window *w = &x->window[region];
+	const struct snpu_binding *b = snpu_vm_find(x->vm, va);
 
-	if (va < w->lo || va >= w->hi) {
-		const struct snpu_binding *b = snpu_vm_find(x->vm, va);
-
-		if (!b)
-			return NULL;
-		*w = (struct cpu_window){ b->va, b->va + b->size, host_of(b), b->flags };
-	}
-	if (len > w->hi - va || (w->flags & access) != access)
-		return NULL;
-	return w->host + (va - w->lo);
+	if (b)
+		x->window[region] = (struct cpu_window){ b->va, b->va + b->size, host_of(b), b->flags };
 }
 
 int cpu_probe(struct cpu_exec *x, uint64_t va, uint64_t len, unsigned int access)
