@@ -299,11 +299,12 @@ static int snpu_mmu_invalidate(struct snpu_mmu *mmu)
 static void snpu_mmu_prune(struct snpu_pt *pt, int level, u64 base, u64 va, u64 end,
 			   struct snpu_pt **dead)
 {
-	u64 span = snpu_pt_span(level);
+	int shift = 12 + 9 * level;
+	u64 span = 1ull << shift;
 	u32 i, first, last;
 
-	first = va > base ? (va - base) / span : 0;
-	last = min_t(u64, SNPU_PT_ENTRIES, DIV_ROUND_UP_ULL(end - base, span));
+	first = va > base ? (va - base) >> shift : 0;
+	last = min_t(u64, SNPU_PT_ENTRIES, (end - base + span - 1) >> shift);
 	for (i = first; i < last; i++) {
 		struct snpu_pt *child = pt->child[i];
 
