@@ -7,24 +7,32 @@
 
 #define TEXT(rank, shape)	snpu_shape_text(rank, shape, (char[SNPU_SHAPE_TEXT]){ 0 }, SNPU_SHAPE_TEXT)
 
-/* Do the array's axes from `from` on make one vector of the node: its shape, or one axis with as many elements? */
-static bool tail_fits(const struct snpu_array *a, unsigned from, const struct snpu_node *n)
+/* Are the array's axes from `from` on the node's shape? */
+static bool tail_is(const struct snpu_array *a, unsigned from, const struct snpu_node *n)
 {
-	if (a->rank == from + 1 && a->shape[from] == n->size)
-		return true;
-	if (a->rank == from && n->size == 1)
-		return true;
 	return a->rank == from + n->rank && !memcmp(a->shape + from, n->shape, n->rank * sizeof(*n->shape));
 }
 
+/* Or one axis with as many elements, or none where the node has one? */
+static bool tail_holds(const struct snpu_array *a, unsigned from, const struct snpu_node *n)
+{
+	return (a->rank == from + 1 && a->shape[from] == n->size) || (a->rank == from && n->size == 1);
+}
+
+/* The exact shapes first: [60][1] is 60 steps of a node of shape (1), not 60 samples of one step. */
 static int match_plain(const struct snpu_node *n, struct snpu_feed *f)
 {
 	const struct snpu_array *a = f->array;
+	bool samples = a->rank >= 2 && tail_is(a, 2, n), steps = a->rank >= 1 && tail_is(a, 1, n);
 
-	if (a->rank >= 2 && tail_fits(a, 2, n)) {
+	if (!samples && !steps) {
+		samples = a->rank >= 2 && tail_holds(a, 2, n);
+		steps = a->rank >= 1 && tail_holds(a, 1, n);
+	}
+	if (samples) {
 		f->samples = a->shape[0];
 		f->steps = a->shape[1];
-	} else if (a->rank >= 1 && tail_fits(a, 1, n)) {
+	} else if (steps) {
 		f->samples = 1;
 		f->steps = a->shape[0];
 	} else {
