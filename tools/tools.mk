@@ -12,3 +12,31 @@ $(TOOL_OBJS): ALL_CFLAGS += -Itools/snpu $(shell $(PKG_CONFIG) --cflags jansson 
 $(SNPU_BIN): $(TOOL_OBJS) $(LIBSNPU) $(LIBNIR)
 	$(call say,LD,$(@:$(O)/%=%))
 	$(Q)$(CC) $(TOOL_OBJS) -L$(O)/userspace -l:libsnpu-nir.so.1 -l:libsnpu.so.1 '-Wl,-rpath,$$ORIGIN/../../userspace' $(ALL_LDFLAGS) $(TOOL_LIBS) -o $@
+
+# --- examples: one file each, against the public headers only -------------------------------------------------
+EXAMPLES := $(patsubst examples/%.c,$(O)/examples/%,$(wildcard examples/*.c))
+ALL += $(EXAMPLES)
+$(EXAMPLES): $(O)/examples/%: examples/%.c $(LIBSNPU) $(LIBNIR)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(WARN) $(CFLAGS) $(SANFLAGS) -Iuserspace/include $< -L$(O)/userspace -l:libsnpu-nir.so.1 -l:libsnpu.so.1 \
+		'-Wl,-rpath,$$ORIGIN/../userspace' -MMD -MP -MF $@.d -o $@
+
+# --- demonstrations -------------------------------------------------------------------------------------------
+# Set-up comes first and the build in a make of its own, because pkg-config answers are read when make starts.
+KERNEL ?= 7.3
+.PHONY: demo demo-card demo-host
+demo:	## set up, build, boot a VM with a simulated card, classify 1000 images on it and on the CPU
+	$(Q)tools/setup.sh
+	$(Q)$(MAKE) --no-print-directory demo-card
+demo-card: all
+	$(Q)O=$(O) tools/kbuild --kernel $(KERNEL)
+	$(Q)KERNEL=$(KERNEL) tools/demo card $(O)
+demo-host: $(SNPU_BIN)	## the same without root, VM or driver: the card's simulator in this process
+	$(Q)tools/demo host $(O)
+
+# --- tests ----------------------------------------------------------------------------------------------------
+.PHONY: check-tools
+check-tools: $(SNPU_BIN) $(EXAMPLES)	## the snpu command as people use it; examples, manual pages, completion
+	$(Q)tests/run-tap.sh "tests/e2e/cli_test.sh $(O)"
+CHECK += check-tools

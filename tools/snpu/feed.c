@@ -58,10 +58,25 @@ static const char *array_for(const struct loader *l, const struct source *s, con
 	return snpu_bundle_count(&s->bundle) == 1 ? snpu_bundle_name(&s->bundle, 0) : NULL;
 }
 
+/*
+ * Axes before the node's own: 2 [sample][step], 1 [step], 0 neither. As the library has it: exact shapes first, then one axis
+ * with as many elements, or none where the node has one.
+ */
+static unsigned int time_axes(const struct snpu_array *a, const struct snpu_node_info *node)
+{
+	for (unsigned int axes = 2; axes; axes--)
+		if (a->rank == axes + node->rank && memcmp(a->shape + axes, node->shape, node->rank * sizeof(node->shape[0])) == 0)
+			return axes;
+	for (unsigned int axes = 2; axes; axes--)
+		if ((a->rank == axes + 1 && a->shape[axes] == node->size) || (a->rank == axes && node->size == 1))
+			return axes;
+	return 0;
+}
+
 /* Are these numbers pixels? A byte array with the node's size and no axis for time, and more than 0 and 1 in it. */
 static bool looks_like_images(const struct snpu_array *a, const struct snpu_node_info *node)
 {
-	if (a->dtype != SNPU_U8 || (a->rank == node->rank + 2 && a->shape[a->rank - 1] == node->shape[node->rank - 1]))
+	if (a->dtype != SNPU_U8 || time_axes(a, node) == 2)
 		return false;
 	for (uint64_t i = 0; i < a->count; i++)
 		if (((const uint8_t *)a->data)[i] > 1)
@@ -93,11 +108,12 @@ static enum snpu_exit measure(struct loader *l, const char *file, const struct s
 			return snpu_cli_fail(SNPU_EXIT_USAGE, "--steps 25", "%s holds images, and the model's file does not say for how many time steps", file);
 		return SNPU_EXIT_OK;
 	}
-	if (a->rank < node->rank + 1 || a->rank > node->rank + 2 ||
-	    memcmp(a->shape + a->rank - node->rank, node->shape, node->rank * sizeof(node->shape[0])))
+	unsigned int axes = time_axes(a, node);
+
+	if (!axes)
 		return bad_shape(file, a, node, "[sample][step]");
-	*samples = a->rank == node->rank + 2 ? a->shape[0] : 1;
-	*steps = a->shape[a->rank - node->rank - 1];
+	*samples = axes == 2 ? a->shape[0] : 1;
+	*steps = a->shape[axes - 1];
 	if (!*samples || !*steps)
 		return snpu_cli_fail(SNPU_EXIT_FAILURE, NULL, "%s: the array for input '%s' is empty: its shape is %s", file, node->name, snpu_array_shape(a));
 	return SNPU_EXIT_OK;
@@ -196,7 +212,7 @@ static enum snpu_exit load_input(struct loader *l, unsigned int index)
 		return snpu_cli_fail(SNPU_EXIT_FAILURE, "--encode none", "--encode diffusion takes bytes (uint8), and '%s' is %s", array, snpu_dtype_name(whole->dtype));
 	st = measure(l, from->bundle.path, whole, &node, images, &samples, &steps);
 	if (!st)
-		st = choose_samples(l, whole, samples, images ? samples > 1 : whole->rank == node.rank + 2, view);
+		st = choose_samples(l, whole, samples, images ? samples > 1 : time_axes(whole, &node) == 2, view);
 	if (st)
 		return st;
 	if (f->n_inputs && (f->samples != samples_before || f->steps != steps))
