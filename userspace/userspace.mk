@@ -54,6 +54,17 @@ $(O)/$(AVX512_EMU): userspace/kernels/avx512.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-psabi -mavx2 -mno-fma -DSNPU_AVX512_EMULATED -MMD -MP -c $< -o $@
 
+UNIT_TESTS += program device
+program_OBJS = userspace/libsnpu.a
+device_OBJS  = userspace/libsnpu.a
+program_LIBS = $(SNPU_LIBS)
+device_LIBS  = $(SNPU_LIBS)
+
+.PHONY: check-symbols
+check-symbols: $(LIBSNPU) $(LIBNIR)	## what the libraries export
+	$(Q)tests/run-tap.sh "tests/unit/symbols.sh $(O)/userspace $(wildcard userspace/include/snpu/*.h)"
+CHECK += check-symbols
+
 # The conformance suite: one set of tests, every backend. The card's variants need /dev/accel and are run in the VM.
 CONF_TESTS = packets neurons faults queues
 CONF_BINS  = $(CONF_TESTS:%=$(O)/tests/conformance/%_test)

@@ -59,9 +59,9 @@ static void put_ref(struct text *t, const struct snpu_ref *ref)
 		return;
 	}
 	if (region)
-		put(t, "%s+%#llx", region, (unsigned long long)SNPU_REF_OFFSET(ref));
+		put(t, "%s+0x%llx", region, (unsigned long long)SNPU_REF_OFFSET(ref));
 	else
-		put(t, "region%u+%#llx", SNPU_REF_REGION(ref), (unsigned long long)SNPU_REF_OFFSET(ref));
+		put(t, "region%u+0x%llx", SNPU_REF_REGION(ref), (unsigned long long)SNPU_REF_OFFSET(ref));
 	if (ref->stride[1])
 		put(t, "{%u,%u}", ref->stride[0], ref->stride[1]);
 	else if (ref->stride[0])
