@@ -131,9 +131,12 @@ TEST_F(conf, overrun)
 
 TEST_F(conf, loops)
 {
-	struct snpu_pkt_LOOP loop = { { SNPU_OP_LOOP, 0, 4, 0, 0 }, 2 };
+	struct snpu_pkt_LOOP loop;
 	struct snpu_pkt_hdr nop = { SNPU_OP_NOP, 0, 2, 0, 0 }, next = { SNPU_OP_NEXT, 0, 2, 0, 0 }, end = { SNPU_OP_END, 0, 2, 0, 0 };
 
+	memset(&loop, 0, sizeof(loop));		/* the padding word too */
+	loop.hdr = (struct snpu_pkt_hdr){ SNPU_OP_LOOP, 0, 4, 0, 0 };
+	loop.count = 2;
 	memcpy(packet(self, 0), &next, 8);
 	EXPECT_FAULT(self, SNPU_FAULT_LOOP, 0, NOWHERE);
 	memcpy(packet(self, 0), &loop, 16);

@@ -95,15 +95,16 @@ static int bad_events(struct cpu_exec *x, uint64_t off)
 
 static int room_for_events(struct cpu_exec *x, uint32_t count)
 {
+	size_t room = (size_t)count + 1;	/* never an empty array, whose address may be NULL */
 	struct snpu_event *list;
 
-	if (count <= x->event_room)
+	if (room <= x->event_room)
 		return 0;
-	list = reallocarray(x->events, count, sizeof(*list));
+	list = reallocarray(x->events, room, sizeof(*list));
 	if (!list)
 		return cpu_no_memory(x, 0);
 	x->events = list;
-	x->event_room = count;
+	x->event_room = room;
 	return 0;
 }
 
