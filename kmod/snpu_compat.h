@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Lets a driver that is written to the interfaces of Linux 7.3 build on older kernels. Kbuild looks each difference
- * up in the headers; no other file knows about them, and a submission upstream would drop this one.
+ * Lets a driver that is written to the interfaces of Linux 7.3 build on older kernels. Kbuild looks
+ * each difference up in the headers; no other file knows about them, and a submission upstream
+ * would drop this one.
  */
 #ifndef SNPU_COMPAT_H
 #define SNPU_COMPAT_H
@@ -10,6 +11,7 @@
 #include <drm/drm_gpuvm.h>
 #include <drm/gpu_scheduler.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #ifdef HAVE_DRIVER_GEM_GPUVA
@@ -51,8 +53,13 @@ static inline int snpu_sched_init(struct drm_gpu_scheduler *sched,
 #endif
 
 #ifndef HAVE_SCHED_CLIENT_ID
-#define drm_sched_job_init(job, entity, credits, owner, client_id) \
-	drm_sched_job_init(job, entity, credits, owner)
+static inline int snpu_sched_job_init(struct drm_sched_job *job, struct drm_sched_entity *entity,
+				      u32 credits, void *owner, u64 client_id)
+{
+	return drm_sched_job_init(job, entity, credits, owner);
+}
+
+#define drm_sched_job_init snpu_sched_job_init
 #endif
 
 #ifndef HAVE_GPUVM_MAP_REQ
@@ -86,6 +93,10 @@ static inline int copy_struct_to_user(void __user *dst, size_t usize, const void
 		return -EFAULT;
 	return 0;
 }
+#endif
+
+#ifndef kzalloc_obj
+#define kzalloc_obj(P) kzalloc(sizeof(P), GFP_KERNEL)
 #endif
 
 #endif

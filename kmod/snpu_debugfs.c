@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Debugfs. Accel nodes do not call ->debugfs_init(), so probe adds the files by hand. Those that look at the card do so
- * inside drm_dev_enter() and are empty once it is gone. Not an interface for programs, except for tests.
+ * Debugfs. Accel nodes do not call ->debugfs_init(), so probe adds the files by hand. Those that
+ * look at the card do so inside drm_dev_enter() and are empty once it is gone. Not an interface for
+ * programs, except for tests.
  */
 #include <drm/drm_debugfs.h>
 #include <drm/drm_drv.h>
@@ -22,7 +23,7 @@ static struct snpu_device *snpu_debugfs_device(struct seq_file *m)
 	return to_snpu(entry->dev);
 }
 
-/* --- registers -------------------------------------------------------------------------------------------------- */
+/* --- registers -------------------------------------------------------------------------------- */
 
 enum snpu_debugfs_access { RO, RW, RW1C, WO };
 
@@ -31,7 +32,7 @@ static const struct {
 	u32 offset;
 	enum snpu_debugfs_access access;
 } snpu_debugfs_regs[] = {
-#define REG(name, offset, access, reset, doc) { #name, offset, access },
+#define REG(name, offset, access, ...) { #name, offset, access },
 #include "snpu_regs.def"
 };
 
@@ -52,7 +53,7 @@ static int snpu_debugfs_registers(struct seq_file *m, void *unused)
 	return 0;
 }
 
-/* --- queues ----------------------------------------------------------------------------------------------------- */
+/* --- queues ----------------------------------------------------------------------------------- */
 
 static void snpu_debugfs_queue(struct seq_file *m, struct snpu_device *snpu, u32 slot)
 {
@@ -67,8 +68,9 @@ static void snpu_debugfs_queue(struct seq_file *m, struct snpu_device *snpu, u32
 		   queue->submitted, queue->pushed, queue->retired, queue->completed);
 	spin_unlock_irq(&queue->lock);
 	seq_printf(m, "   card: state %u head %u tail %u seqno %llu progress %llu busy %llu ns fault %u\n",
-		   readl(&ctx->state), readl(&ctx->head), readl(&ctx->tail), readq(&ctx->seqno_done),
-		   readq(&ctx->progress), readq(&ctx->busy_ns), readl(&ctx->fault.code));
+		   readl(&ctx->state), readl(&ctx->head), readl(&ctx->tail),
+		   readq(&ctx->seqno_done), readq(&ctx->progress), readq(&ctx->busy_ns),
+		   readl(&ctx->fault.code));
 	snpu_queue_put(queue);
 }
 
@@ -88,7 +90,7 @@ static int snpu_debugfs_queues(struct seq_file *m, void *unused)
 	return 0;
 }
 
-/* --- firmware --------------------------------------------------------------------------------------------------- */
+/* --- firmware --------------------------------------------------------------------------------- */
 
 static int snpu_debugfs_firmware_log(struct seq_file *m, void *unused)
 {
@@ -132,7 +134,7 @@ static int snpu_debugfs_crash(struct seq_file *m, void *unused)
 	return 0;
 }
 
-/* --- what is alive ---------------------------------------------------------------------------------------------- */
+/* --- what is alive ---------------------------------------------------------------------------- */
 
 /* Fences are those of all cards. */
 static int snpu_debugfs_objects(struct seq_file *m, void *unused)
@@ -148,7 +150,7 @@ static int snpu_debugfs_objects(struct seq_file *m, void *unused)
 	return 0;
 }
 
-/* --- faults on purpose ------------------------------------------------------------------------------------------ */
+/* --- faults on purpose ------------------------------------------------------------------------ */
 
 static int snpu_debugfs_force_reset(void *data, u64 value)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Probe and remove: PCI, BARs, interrupts, and the order in which the parts of the driver come and go. Resources of the
- * device are managed by devres; what open files may still use after remove() is managed by the DRM device and goes
- * with its last reference.
+ * Probe and remove: PCI, BARs, interrupts, and the order in which the parts of the driver come and
+ * go. Resources of the device are managed by devres; what open files may still use after remove()
+ * is managed by the DRM device and goes with its last reference.
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
@@ -21,11 +21,11 @@
 #include "snpu_queue.h"
 #include "snpu_vm.h"
 
-/* --- interrupts ------------------------------------------------------------------------------------------------- */
+/* --- interrupts ------------------------------------------------------------------------------- */
 
 /*
- * Vector 0: events. With one vector for both causes, an interrupt that brings no event may be an error; asking the card
- * would cost a register read for each interrupt, so the watchdog does.
+ * Vector 0: events. With one vector for both causes, an interrupt that brings no event may be an
+ * error; asking the card would cost a register read for each interrupt, so the watchdog does.
  */
 static irqreturn_t snpu_irq_event(int irq, void *data)
 {
@@ -70,7 +70,7 @@ static int snpu_irq_init(struct snpu_device *snpu)
 	return 0;
 }
 
-/* --- hardware --------------------------------------------------------------------------------------------------- */
+/* --- hardware --------------------------------------------------------------------------------- */
 
 static int snpu_device_dma_init(struct snpu_device *snpu)
 {
@@ -166,7 +166,7 @@ static int snpu_device_map(struct snpu_device *snpu)
 	return err ?: snpu_device_map_vram(snpu);
 }
 
-/* --- software --------------------------------------------------------------------------------------------------- */
+/* --- software --------------------------------------------------------------------------------- */
 
 static void snpu_device_release(struct drm_device *drm, void *data)
 {
@@ -211,7 +211,8 @@ static void snpu_device_announce(struct snpu_device *snpu)
 	string_get_size(snpu->vram.size, 1, STRING_UNITS_2, memory, sizeof(memory));
 	drm_info(&snpu->drm, "firmware %u.%u.%u (%s), ABI %u.%u, %s device memory, %u queues, %u MSI%s vector%s%s\n",
 		 v >> 16, v >> 8 & 0xff, v & 0xff, build, snpu->fw_abi >> 16, snpu->fw_abi & 0xffff,
-		 memory, snpu->num_queues, snpu->irqs, snpu->msix ? "-X" : "", snpu->irqs > 1 ? "s" : "",
+		 memory, snpu->num_queues, snpu->irqs, snpu->msix ? "-X" : "",
+		 snpu->irqs > 1 ? "s" : "",
 		 SNPU_GET(snpu->caps, CAPS, SIMULATED) ? ", a simulated card" : "");
 }
 
@@ -279,9 +280,10 @@ err_stop:
 }
 
 /*
- * Files may be open, jobs running, calls waiting. The calls are woken first, so that drm_dev_unplug() does not wait for
- * them for long. After it nobody enters, and mappings of device memory are gone. Then the card is stopped, every fence
- * signalled, and every DMA mapping undone, while the device is still bound.
+ * Files may be open, jobs running, calls waiting. The calls are woken first, so that
+ * drm_dev_unplug() does not wait for them for long. After it nobody enters, and mappings of device
+ * memory are gone. Then the card is stopped, every fence signalled, and every DMA mapping undone,
+ * while the device is still bound.
  */
 static void snpu_device_remove(struct pci_dev *pdev)
 {

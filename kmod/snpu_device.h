@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One card: its BARs, its interrupts, and the parts of the driver that exist once a card. Probe and remove run under
- * the device lock; everything that touches the card in between does so inside drm_dev_enter(), so that after
- * drm_dev_unplug() nothing does.
+ * One card: its BARs, its interrupts, and the parts of the driver that exist once a card. Probe and
+ * remove run under the device lock; everything that touches the card in between does so inside
+ * drm_dev_enter(), so that after drm_dev_unplug() nothing does.
  *
  * Locks, outermost first:
  *
@@ -33,9 +33,11 @@
 struct firmware;
 struct snpu_queue;
 
-/* What VM_BIND accepts. The first 64 KiB stay unmapped so that a null pointer in a program faults. */
+/*
+ * What VM_BIND accepts. The first 64 KiB stay unmapped so that a null pointer in a program faults.
+ */
 #define SNPU_VA_START	0x10000ull
-#define SNPU_VA_END	(1ull << SNPU_VA_BITS)
+#define SNPU_VA_END	BIT_ULL(SNPU_VA_BITS)
 
 /**
  * struct snpu_vram - Device memory that buffers are made of.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The DRM driver: open files, the table of ioctls, and those that only check, look up and call. Functions named
- * snpu_ioctl_* check every field of what they are given before they change anything. Numbers of address spaces and
- * queues belong to one file; a lookup takes a reference.
+ * The DRM driver: open files, the table of ioctls, and those that only check, look up and call.
+ * Functions named snpu_ioctl_* check every field of what they are given before they change
+ * anything. Numbers of address spaces and queues belong to one file; a lookup takes a reference.
  */
 #include <drm/drm_accel.h>
 #include <drm/drm_drv.h>
@@ -20,7 +20,7 @@
 
 struct workqueue_struct *snpu_wq;
 
-/* --- arrays in user memory -------------------------------------------------------------------------------------- */
+/* --- arrays in user memory -------------------------------------------------------------------- */
 
 /* @min_stride: size of the first version of the element. @max_count 0: no limit. */
 int snpu_array_check(const struct drm_snpu_obj_array *array, u32 min_stride, u32 max_count)
@@ -41,7 +41,7 @@ int snpu_array_get(const struct drm_snpu_obj_array *array, u32 i, void *elem, si
 	return copy_struct_from_user(elem, size, u64_to_user_ptr(ptr), array->stride);
 }
 
-/* --- lookups ---------------------------------------------------------------------------------------------------- */
+/* --- lookups ---------------------------------------------------------------------------------- */
 
 static struct snpu_vm *snpu_file_vm(struct snpu_file *file, u32 id)
 {
@@ -68,7 +68,7 @@ struct snpu_queue *snpu_file_queue(struct snpu_file *file, u32 id)
 	return queue;
 }
 
-/* --- buffers ---------------------------------------------------------------------------------------------------- */
+/* --- buffers ---------------------------------------------------------------------------------- */
 
 static int snpu_ioctl_bo_create(struct drm_device *drm, void *data, struct drm_file *file)
 {
@@ -106,7 +106,7 @@ static int snpu_ioctl_bo_mmap_offset(struct drm_device *drm, void *data, struct 
 	return 0;
 }
 
-/* --- address spaces --------------------------------------------------------------------------------------------- */
+/* --- address spaces --------------------------------------------------------------------------- */
 
 static int snpu_ioctl_vm_create(struct drm_device *drm, void *data, struct drm_file *file)
 {
@@ -142,7 +142,8 @@ static int snpu_ioctl_vm_destroy(struct drm_device *drm, void *data, struct drm_
 	return 0;
 }
 
-static int snpu_vm_bind_ops(struct snpu_vm *vm, struct drm_file *file, struct drm_snpu_vm_bind *args)
+static int snpu_vm_bind_ops(struct snpu_vm *vm, struct drm_file *file,
+			    struct drm_snpu_vm_bind *args)
 {
 	struct drm_snpu_vm_bind_op op;
 	int err = 0;
@@ -186,7 +187,7 @@ static int snpu_ioctl_vm_bind(struct drm_device *drm, void *data, struct drm_fil
 	return err;
 }
 
-/* --- queues ----------------------------------------------------------------------------------------------------- */
+/* --- queues ----------------------------------------------------------------------------------- */
 
 static int snpu_queue_create_in(struct snpu_file *file, struct snpu_vm *vm,
 				struct drm_snpu_queue_create *args)
@@ -266,11 +267,11 @@ static int snpu_ioctl_queue_state(struct drm_device *drm, void *data, struct drm
 	return 0;
 }
 
-/* --- files ------------------------------------------------------------------------------------------------------ */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static int snpu_drv_open(struct drm_device *drm, struct drm_file *file)
 {
-	struct snpu_file *priv = kzalloc(sizeof(*priv), GFP_KERNEL);
+	struct snpu_file *priv = kzalloc_obj(*priv);
 
 	if (!priv)
 		return -ENOMEM;
@@ -298,8 +299,8 @@ static void snpu_drv_postclose(struct drm_device *drm, struct drm_file *file)
 }
 
 /*
- * DRM refuses every ioctl once the card is gone, but how a queue ended is what its user wants to know just then; the
- * answer needs no card.
+ * DRM refuses every ioctl once the card is gone, but how a queue ended is what its user wants to
+ * know just then; the answer needs no card.
  */
 static long snpu_drv_state_unplugged(struct file *filp, unsigned long arg)
 {

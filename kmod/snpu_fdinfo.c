@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What /proc/<pid>/fdinfo tells about a file, by Documentation/gpu/drm-usage-stats.rst: engine time and cycles of its
- * finished jobs, and its memory by region, "host" and "device".
+ * What /proc/<pid>/fdinfo tells about a file, by Documentation/gpu/drm-usage-stats.rst: engine time
+ * and cycles of its finished jobs, and its memory by region, "host" and "device".
  */
 #include <drm/drm_file.h>
 #include <drm/drm_gem.h>

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fences outlive their job, their queue, their file and their card: they end up in sync files and in syncobjs of other
- * processes. Until the last is gone, its operations and the names it gives out must stay, so a fence holds the
- * queue's memory and the module. Both are dropped from an RCU callback that module_exit() waits for; a plain
- * module_put() in ->release() would return into text that may be gone.
+ * Fences outlive their job, their queue, their file and their card: they end up in sync files and
+ * in syncobjs of other processes. Until the last is gone, its operations and the names it gives out
+ * must stay, so a fence holds the queue's memory and the module. Both are dropped from an RCU
+ * callback that module_exit() waits for; a plain module_put() in ->release() would return into text
+ * that may be gone.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include "snpu_compat.h"
 #include "snpu_fence.h"
 #include "snpu_queue.h"
 
@@ -61,7 +63,7 @@ static const struct dma_fence_ops snpu_fence_ops = {
 /* The caller has a file open, which holds the module. */
 struct snpu_fence *snpu_fence_alloc(struct snpu_queue *queue)
 {
-	struct snpu_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL);
+	struct snpu_fence *fence = kzalloc_obj(*fence);
 
 	if (!fence)
 		return NULL;

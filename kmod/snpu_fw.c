@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Firmware. The driver checks that the image is one it may talk to and that its tables stay inside the file; the card's
- * boot ROM checks the hash and the core's memory. Each way to fail has one line in the log: what, the numbers, and
- * what to do next. Booting is the same in probe and in a reset, where nothing may be allocated.
+ * Firmware. The driver checks that the image is one it may talk to and that its tables stay inside
+ * the file; the card's boot ROM checks the hash and the core's memory. Each way to fail has one
+ * line in the log: what, the numbers, and what to do next. Booting is the same in probe and in a
+ * reset, where nothing may be allocated.
  */
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
@@ -19,7 +20,8 @@ MODULE_FIRMWARE(SNPU_FW_NAME);
 
 static const char *snpu_fw_boot_error(u32 error)
 {
-#define BOOT_ERROR(name, value, text) [value] = text,
+#define BOOT_ERROR(name, value, text) \
+	[value] = #name ": " text,
 	static const char * const texts[] = { SNPU_BOOT_ERRORS(BOOT_ERROR) };
 #undef BOOT_ERROR
 
@@ -28,8 +30,8 @@ static const char *snpu_fw_boot_error(u32 error)
 
 static int snpu_fw_bad(struct snpu_device *snpu, const char *what, u64 is, u64 want)
 {
-	drm_err(&snpu->drm, "firmware %s: %s is %#llx, must be %#llx; " SNPU_FW_NEXT "\n",
-		SNPU_FW_NAME, what, is, want);
+	drm_err(&snpu->drm, "firmware %s: %s is %#llx, must be %#llx; %s\n", SNPU_FW_NAME,
+		what, is, want, SNPU_FW_NEXT);
 	return -EINVAL;
 }
 
@@ -48,7 +50,8 @@ static int snpu_fw_check_sections(struct snpu_device *snpu, const struct snpu_fw
 			return snpu_fw_bad(snpu, "the end of a section", (u64)s->offset + s->size,
 					   image->image_size);
 		if (s->mem_size < s->size)
-			return snpu_fw_bad(snpu, "a section's size in memory", s->mem_size, s->size);
+			return snpu_fw_bad(snpu, "a section's size in memory", s->mem_size,
+					   s->size);
 	}
 	return 0;
 }
@@ -128,8 +131,9 @@ static int snpu_fw_wait_rom(struct snpu_device *snpu)
 		if (state == SNPU_BOOT_FAILED) {
 			status = SNPU_GET(status, BOOT_STATUS, ERROR);
 			drm_err(&snpu->drm,
-				"firmware %s: the boot ROM refused it: %s (error %u, %zu bytes); " SNPU_FW_NEXT "\n",
-				SNPU_FW_NAME, snpu_fw_boot_error(status), status, snpu->fw->size);
+				"firmware %s: the boot ROM refused it: %s (error %u, %zu bytes); %s\n",
+				SNPU_FW_NAME, snpu_fw_boot_error(status), status, snpu->fw->size,
+				SNPU_FW_NEXT);
 			return -EINVAL;
 		}
 		usleep_range(500, 1000);
@@ -147,13 +151,14 @@ static int snpu_fw_wait_ready(struct snpu_device *snpu)
 
 	do {
 		late = time_after(jiffies, end);
-		if (readl(&header->magic) == SNPU_FW_HEADER_MAGIC && readl(&header->state) == SNPU_FW_READY)
+		if (readl(&header->magic) == SNPU_FW_HEADER_MAGIC &&
+		    readl(&header->state) == SNPU_FW_READY)
 			return 0;
 		usleep_range(500, 1000);
 	} while (!late);
-	drm_err(&snpu->drm, "firmware %s was not ready in %u ms (core state %u, pc %#x); " SNPU_FW_NEXT "\n",
+	drm_err(&snpu->drm, "firmware %s was not ready in %u ms (core state %u, pc %#x); %s\n",
 		SNPU_FW_NAME, SNPU_FW_TIMEOUT_MS, snpu_read(snpu, SNPU_REG_CORE_STATE),
-		snpu_read(snpu, SNPU_REG_CORE_PC));
+		snpu_read(snpu, SNPU_REG_CORE_PC), SNPU_FW_NEXT);
 	return -ETIMEDOUT;
 }
 
@@ -164,7 +169,8 @@ static int snpu_fw_negotiate(struct snpu_device *snpu)
 	u32 queues = readl(&header->queues);
 
 	if (major != SNPU_FW_ABI_MAJOR)
-		return snpu_fw_bad(snpu, "the running ABI's major version", major, SNPU_FW_ABI_MAJOR);
+		return snpu_fw_bad(snpu, "the running ABI's major version", major,
+				   SNPU_FW_ABI_MAJOR);
 	snpu->fw_abi = major << 16 | min_t(u32, minor, SNPU_FW_ABI_MINOR);
 	snpu->fw_version = readl(&header->version);
 	snpu->num_queues = min3(queues, SNPU_GET(snpu->caps, CAPS, QUEUES), (u32)SNPU_QUEUES);
@@ -187,8 +193,8 @@ static int snpu_fw_ping(struct snpu_device *snpu)
 		drm_err(&snpu->drm, "firmware answered, but no interrupt came (%u vectors, MSI%s); check the machine's interrupt routing\n",
 			snpu->irqs, snpu->msix ? "-X" : "");
 	else
-		drm_err(&snpu->drm, "firmware %s did not answer a ping (error %d, value %#llx); " SNPU_FW_NEXT "\n",
-			SNPU_FW_NAME, err, value);
+		drm_err(&snpu->drm, "firmware %s did not answer a ping (error %d, value %#llx); %s\n",
+			SNPU_FW_NAME, err, value, SNPU_FW_NEXT);
 	return err ?: -EIO;
 }
 

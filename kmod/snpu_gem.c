@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Buffers. Host memory is shmem and charged to whoever touches it; it is pinned and mapped for DMA when it is first
- * bound, and stays so until it is freed. Device memory comes from a buddy allocator, is never moved, and is cleared when
- * it is handed out, so that nobody sees what the last owner left.
+ * Buffers. Host memory is shmem and charged to whoever touches it; it is pinned and mapped for DMA
+ * when it is first bound, and stays so until it is freed. Device memory comes from a buddy
+ * allocator, is never moved, and is cleared when it is handed out, so that nobody sees what the
+ * last owner left.
  *
- * The DMA mapping is made here and not by the shmem helper, because it must be undone while the device is still bound:
- * remove() does that for every buffer, also for those that open files keep. After that, CPU mappings of host memory go
- * on working, and those of device memory show an empty page.
+ * The DMA mapping is made here and not by the shmem helper, because it must be undone while the
+ * device is still bound: remove() does that for every buffer, also for those that open files keep.
+ * After that, CPU mappings of host memory go on working, and those of device memory show an empty
+ * page.
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
@@ -24,7 +26,7 @@
 /* Mapped by one fault at most. */
 #define SNPU_FAULT_AROUND	SZ_2M
 
-/* --- device memory ---------------------------------------------------------------------------------------------- */
+/* --- device memory ---------------------------------------------------------------------------- */
 
 static void snpu_vram_fini(struct drm_device *drm, void *data)
 {
@@ -123,7 +125,7 @@ static int snpu_vram_alloc(struct snpu_bo *bo)
 	return 0;
 }
 
-/* --- extents ---------------------------------------------------------------------------------------------------- */
+/* --- extents ---------------------------------------------------------------------------------- */
 
 /* Offset in the buffer of the first byte behind extent @i. */
 u64 snpu_bo_extent_end(const struct snpu_bo *bo, u32 i)
@@ -169,7 +171,7 @@ static int snpu_bo_extents_from_sgt(struct snpu_bo *bo, struct sg_table *sgt)
 	return 0;
 }
 
-/* --- reach of the card ------------------------------------------------------------------------------------------ */
+/* --- reach of the card ------------------------------------------------------------------------ */
 
 static int snpu_bo_map_dma(struct snpu_bo *bo)
 {
@@ -244,7 +246,7 @@ void snpu_bo_unmap_all(struct snpu_device *snpu)
 	mutex_unlock(&snpu->objects.lock);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void snpu_bo_link(struct snpu_bo *bo)
 {
@@ -257,8 +259,9 @@ static void snpu_bo_link(struct snpu_bo *bo)
 }
 
 /*
- * Either this end of the buffer's life is seen by drm_dev_unplug(), which waits for it, or remove() finds the buffer
- * in the list. In both cases the mapping is undone once, and before the device is unbound.
+ * Either this end of the buffer's life is seen by drm_dev_unplug(), which waits for it, or remove()
+ * finds the buffer in the list. In both cases the mapping is undone once, and before the device is
+ * unbound.
  */
 static void snpu_bo_unlink(struct snpu_bo *bo)
 {
@@ -326,7 +329,7 @@ static void snpu_bo_init(struct snpu_bo *bo)
 	mutex_init(&bo->lock);
 }
 
-/* --- CPU mappings of device memory ------------------------------------------------------------------------------ */
+/* --- CPU mappings of device memory ------------------------------------------------------------ */
 
 static vm_fault_t snpu_bo_fault_dummy(struct snpu_bo *bo, struct vm_fault *vmf)
 {
@@ -419,7 +422,7 @@ static const struct drm_gem_object_funcs snpu_bo_device_funcs = {
 /* drm_driver.gem_create_object: what the shmem helper builds on. */
 struct drm_gem_object *snpu_bo_create_object(struct drm_device *drm, size_t size)
 {
-	struct snpu_bo *bo = kzalloc(sizeof(*bo), GFP_KERNEL);
+	struct snpu_bo *bo = kzalloc_obj(*bo);
 
 	if (!bo)
 		return ERR_PTR(-ENOMEM);
@@ -432,7 +435,9 @@ static struct snpu_bo *snpu_bo_create_host(struct snpu_device *snpu, u64 size)
 {
 	struct drm_gem_shmem_object *shmem;
 
-	/* More pages than the machine has could never be pinned; refused here, where it is cheap. */
+	/*
+	 * More pages than the machine has could never be pinned; refused here, where it is cheap.
+	 */
 	if (size >> PAGE_SHIFT > totalram_pages())
 		return ERR_PTR(-ENOMEM);
 	shmem = drm_gem_shmem_create(&snpu->drm, size);
@@ -448,7 +453,7 @@ static struct snpu_bo *snpu_bo_create_device(struct snpu_device *snpu, u64 size)
 
 	if (size > snpu->vram.size)
 		return ERR_PTR(-ENOSPC);
-	bo = kzalloc(sizeof(*bo), GFP_KERNEL);
+	bo = kzalloc_obj(*bo);
 	if (!bo)
 		return ERR_PTR(-ENOMEM);
 	snpu_bo_init(bo);
@@ -468,7 +473,8 @@ static struct snpu_bo *snpu_bo_create_device(struct snpu_device *snpu, u64 size)
 /* @size is a multiple of the page size and not 0. */
 struct snpu_bo *snpu_bo_create(struct snpu_device *snpu, u64 size, bool device)
 {
-	struct snpu_bo *bo = device ? snpu_bo_create_device(snpu, size) : snpu_bo_create_host(snpu, size);
+	struct snpu_bo *bo = device ? snpu_bo_create_device(snpu, size) :
+				      snpu_bo_create_host(snpu, size);
 
 	if (!IS_ERR(bo))
 		snpu_bo_link(bo);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Jobs and the scheduler's callbacks. Everything a job needs is allocated by SUBMIT; run_job() copies 256 bytes into the
- * ring and rings a doorbell. There is no timeout here: the watchdog looks at what the card really runs.
+ * Jobs and the scheduler's callbacks. Everything a job needs is allocated by SUBMIT; run_job()
+ * copies 256 bytes into the ring and rings a doorbell. There is no timeout here: the watchdog looks
+ * at what the card really runs.
  */
 #include <linux/slab.h>
 
@@ -13,7 +14,7 @@
 /* The caller uses the queue. */
 struct snpu_job *snpu_job_create(struct snpu_queue *queue, u64 client_id)
 {
-	struct snpu_job *job = kzalloc(sizeof(*job), GFP_KERNEL);
+	struct snpu_job *job = kzalloc_obj(*job);
 	int err = -ENOMEM;
 
 	if (!job)
@@ -67,7 +68,10 @@ static struct snpu_job *to_snpu_job(struct drm_sched_job *job)
 	return container_of(job, struct snpu_job, base);
 }
 
-/* Returns the fence also when the queue has stopped: it is what keeps the names in the finished fence. */
+/*
+ * Returns the fence also when the queue has stopped: it is what keeps the names in the finished
+ * fence.
+ */
 static struct dma_fence *snpu_job_run(struct drm_sched_job *sched_job)
 {
 	struct snpu_job *job = to_snpu_job(sched_job);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Commands and events. A command is written by whoever needs it and answered by a REPLY event with its id; events are
- * taken in the interrupt handler, because finishing a job is a few loads and a fence. What the firmware writes is
- * read once and checked: a ring index that cannot be, or an event about something that does not exist, must not
- * take the host along. Both rings live in device memory, whose reads cost no round trip on a card that is near;
- * registers are not read here.
+ * Commands and events. A command is written by whoever needs it and answered by a REPLY event with
+ * its id; events are taken in the interrupt handler, because finishing a job is a few loads and a
+ * fence. What the firmware writes is read once and checked: a ring index that cannot be, or an
+ * event about something that does not exist, must not take the host along. Both rings live in
+ * device memory, whose reads cost no round trip on a card that is near; registers are not read
+ * here.
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_print.h>
@@ -53,8 +54,8 @@ void snpu_mbox_init(struct snpu_device *snpu)
 }
 
 /*
- * Forgets what the last firmware left and accepts commands. The core is halted; interrupts that are still under way
- * find an empty ring.
+ * Forgets what the last firmware left and accepts commands. The core is halted; interrupts that are
+ * still under way find an empty ring.
  */
 void snpu_mbox_start(struct snpu_device *snpu)
 {
@@ -145,8 +146,8 @@ static int snpu_mbox_put_wait(struct snpu_device *snpu, struct snpu_fw_cmd_head 
 }
 
 /*
- * Sends a command and waits for its reply. The caller is inside drm_dev_enter(). Returns the firmware's errno,
- * -ETIMEDOUT when there was no reply, or what snpu_mbox_abort() gave.
+ * Sends a command and waits for its reply. The caller is inside drm_dev_enter(). Returns the
+ * firmware's errno, -ETIMEDOUT when there was no reply, or what snpu_mbox_abort() gave.
  */
 int snpu_mbox_call(struct snpu_device *snpu, struct snpu_fw_cmd_head *cmd, size_t size, u64 *value)
 {
@@ -211,8 +212,8 @@ static bool snpu_mbox_dispatch(struct snpu_device *snpu, const union snpu_mbox_e
 }
 
 /*
- * Takes all events there are; true when there were any. Called by the interrupt handler, and by the watchdog in case
- * an interrupt was lost. The caller is inside drm_dev_enter().
+ * Takes all events there are; true when there were any. Called by the interrupt handler, and by the
+ * watchdog in case an interrupt was lost. The caller is inside drm_dev_enter().
  */
 bool snpu_mbox_poll(struct snpu_device *snpu)
 {
@@ -220,6 +221,7 @@ bool snpu_mbox_poll(struct snpu_device *snpu)
 	struct snpu_mbox *mbox = &snpu->mbox;
 	union snpu_mbox_event ev;
 	unsigned long flags;
+	void __iomem *slot;
 	u32 head, tail;
 
 	spin_lock_irqsave(&mbox->event_lock, flags);
@@ -236,12 +238,12 @@ bool snpu_mbox_poll(struct snpu_device *snpu)
 	}
 	rmb();	/* the index before the entries it announced */
 	for (; head != tail; head++) {
-		memcpy_fromio(&ev, snpu_mbox_slot(snpu, SNPU_CTL_EVENT_RING, head % SNPU_EVENT_SLOTS),
-			      sizeof(ev));
+		slot = snpu_mbox_slot(snpu, SNPU_CTL_EVENT_RING, head % SNPU_EVENT_SLOTS);
+		memcpy_fromio(&ev, slot, sizeof(ev));
 		if (!snpu_mbox_dispatch(snpu, &ev)) {
 			mbox->bad_events++;
-			drm_dbg(&snpu->drm, "event %u of type %u dropped: nobody waits for it\n", head,
-				ev.head.type);
+			drm_dbg(&snpu->drm, "event %u of type %u dropped: nobody waits for it\n",
+				head, ev.head.type);
 		}
 	}
 	mbox->event_head = head;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page tables: four levels of 512 entries in coherent host memory, written by the CPU and read by the card. Leaves are
- * what the DMA API gave, or offsets in device memory; so every kind of IOMMU set-up works alike.
+ * Page tables: four levels of 512 entries in coherent host memory, written by the CPU and read by
+ * the card. Leaves are what the DMA API gave, or offsets in device memory; so every kind of IOMMU
+ * set-up works alike.
  *
- * A change has three steps. Prepare allocates all tables it will need and splits large pages at its edges, which
- * changes no translation; it is the only step that can fail. Then entries are cleared and set. Finish invalidates what
- * the card may have cached, and only then are tables that became empty given back. The card caches leaves alone, so
- * filling holes needs no invalidation.
+ * A change has three steps. Prepare allocates all tables it will need and splits large pages at its
+ * edges, which changes no translation; it is the only step that can fail. Then entries are cleared
+ * and set. Finish invalidates what the card may have cached, and only then are tables that became
+ * empty given back. The card caches leaves alone, so filling holes needs no invalidation.
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_print.h>
@@ -176,7 +177,10 @@ static int snpu_mmu_split(struct snpu_mmu *mmu, u64 va)
 	return 0;
 }
 
-/* Bytes that one step maps: 2 MiB, 64 KiB or 4 KiB, as alignment allows; 2 MiB only where no table is in the way. */
+/*
+ * Bytes that one step maps: 2 MiB, 64 KiB or 4 KiB, as alignment allows; 2 MiB only where no table
+ * is in the way.
+ */
 static u64 snpu_mmu_step(struct snpu_mmu *mmu, u64 va, u64 addr, u64 left)
 {
 	if (IS_ALIGNED(va | addr, SZ_2M) && left >= SZ_2M) {
@@ -275,7 +279,7 @@ void snpu_mmu_unmap(struct snpu_mmu *mmu, u64 va, u64 size)
 	}
 }
 
-/* --- invalidation ----------------------------------------------------------------------------------------------- */
+/* --- invalidation ----------------------------------------------------------------------------- */
 
 /* 0: no access under an old translation is under way any more. */
 static int snpu_mmu_invalidate(struct snpu_mmu *mmu)
@@ -322,8 +326,9 @@ static void snpu_mmu_prune(struct snpu_pt *pt, int level, u64 base, u64 va, u64 
 }
 
 /*
- * Ends a change of [@va, @va + @size). When it returns, the memory that was unmapped can be given away, and the tables
- * that led to it were. A card that does not answer is reset, which stops every access.
+ * Ends a change of [@va, @va + @size). When it returns, the memory that was unmapped can be given
+ * away, and the tables that led to it were. A card that does not answer is reset, which stops every
+ * access.
  */
 void snpu_mmu_finish(struct snpu_mmu *mmu, u64 va, u64 size)
 {
@@ -343,7 +348,7 @@ void snpu_mmu_finish(struct snpu_mmu *mmu, u64 va, u64 size)
 	}
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 u64 snpu_mmu_root(const struct snpu_mmu *mmu)
 {

@@ -8,6 +8,7 @@
 #include "snpu_device.h"
 #include "snpu_drv.h"
 #include "snpu_gem.h"
+#include "snpu_isa.h"
 
 /* The smallest structure a user can have. */
 #define SNPU_QUERY_MIN	8
@@ -21,7 +22,9 @@ static int snpu_query_put(struct drm_snpu_dev_query *args, const void *answer, u
 		return 0;
 	if (user_size < SNPU_QUERY_MIN)
 		return -EINVAL;
-	/* A structure of later than tomorrow is a mistake, and clearing gigabytes would be another. */
+	/*
+	 * A structure of later than tomorrow is a mistake, and clearing gigabytes would be another.
+	 */
 	if (user_size > PAGE_SIZE)
 		return -E2BIG;
 	return copy_struct_to_user(u64_to_user_ptr(args->pointer), user_size, answer, size, NULL);
@@ -66,7 +69,7 @@ static int snpu_query_memory(struct snpu_device *snpu, struct snpu_file *file,
 
 /* The contract's list is the engine's: the major version says that they agree. */
 static const u8 snpu_query_opcodes[] = {
-#define PKT(NAME, opcode, flags, args, doc) opcode,
+#define PKT(NAME, ...) SNPU_OP_##NAME,
 #include "snpu_isa.def"
 };
 

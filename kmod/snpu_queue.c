@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Queues. Each has one firmware queue and one DRM scheduler that feeds it; the scheduler only resolves dependencies and
- * is never stopped. A queue that cannot go on is marked (stop_error, guilty): what is in the ring is signalled once
- * the card is known to be through with it, and what the scheduler still holds is cancelled when its turn comes. So
- * every fence signals, whatever happens to the queue, its file or the card.
+ * Queues. Each has one firmware queue and one DRM scheduler that feeds it; the scheduler only
+ * resolves dependencies and is never stopped. A queue that cannot go on is marked (stop_error,
+ * guilty): what is in the ring is signalled once the card is known to be through with it, and what
+ * the scheduler still holds is cancelled when its turn comes. So every fence signals, whatever
+ * happens to the queue, its file or the card.
  *
  * Nothing here allocates once a queue exists, because fences wait for it.
  */
@@ -62,7 +63,7 @@ void snpu_queue_unuse(struct snpu_queue *queue)
 		queue_work(snpu_wq, &queue->teardown_work);
 }
 
-/* --- the ring --------------------------------------------------------------------------------------------------- */
+/* --- the ring --------------------------------------------------------------------------------- */
 
 /* The oldest job in the ring, or NULL. */
 static struct snpu_fence *snpu_queue_pop(struct snpu_queue *queue)
@@ -103,7 +104,10 @@ static void snpu_queue_stop(struct snpu_queue *queue, u32 flag, int error)
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
 
-/* The card is through with the ring of a stopped queue: its first job takes the blame, those behind it are cancelled. */
+/*
+ * The card is through with the ring of a stopped queue: its first job takes the blame, those behind
+ * it are cancelled.
+ */
 static void snpu_queue_cancel(struct snpu_queue *queue)
 {
 	struct snpu_fence *fence;
@@ -153,12 +157,18 @@ static int snpu_queue_put_job(struct snpu_queue *queue, struct snpu_job_desc *de
 	queue->ring[slot] = fence;
 	atomic_inc(&snpu->watchdog.pending);
 	memcpy_toio(snpu->ctl + SNPU_CTL_JOB(queue->slot, slot), desc, sizeof(*desc));
-	/* The doorbell belongs to whoever owns the slot, so it is rung under the lock that says who that is. */
+	/*
+	 * The doorbell belongs to whoever owns the slot, so it is rung under the lock that says who
+	 * that is.
+	 */
 	snpu_queue_ring_doorbell(queue, desc->seqno);
 	return 0;
 }
 
-/* Hands a job to the card; @fence signals when it is over, which is at once when the queue has stopped. */
+/*
+ * Hands a job to the card; @fence signals when it is over, which is at once when the queue has
+ * stopped.
+ */
 void snpu_queue_push(struct snpu_queue *queue, struct snpu_job_desc *desc, struct snpu_fence *fence)
 {
 	struct snpu_device *snpu = queue->snpu;
@@ -182,7 +192,7 @@ void snpu_queue_push(struct snpu_queue *queue, struct snpu_job_desc *desc, struc
 	}
 }
 
-/* --- events, in the interrupt handler --------------------------------------------------------------------------- */
+/* --- events, in the interrupt handler --------------------------------------------------------- */
 
 static void snpu_queue_account(struct snpu_queue *queue, u64 busy_ns, u64 cycles)
 {
@@ -218,7 +228,10 @@ bool snpu_queue_job_done(struct snpu_device *snpu, const struct snpu_fw_event_JO
 	return fence;
 }
 
-/* The card stopped the queue. It stays in its slot until it is destroyed, but the card touches nothing of it. */
+/*
+ * The card stopped the queue. It stays in its slot until it is destroyed, but the card touches
+ * nothing of it.
+ */
 bool snpu_queue_job_fault(struct snpu_device *snpu, const struct snpu_fw_event_JOB_FAULT *ev)
 {
 	struct snpu_queue *queue = snpu_queue_at(snpu, ev->queue);
@@ -247,7 +260,7 @@ bool snpu_queue_job_fault(struct snpu_device *snpu, const struct snpu_fw_event_J
 	return true;
 }
 
-/* --- on and off the card ---------------------------------------------------------------------------------------- */
+/* --- on and off the card ---------------------------------------------------------------------- */
 
 static int snpu_queue_slot_take(struct snpu_queue *queue)
 {
@@ -329,7 +342,10 @@ static int snpu_queue_unload_locked(struct snpu_queue *queue)
 	return 0;
 }
 
-/* When the firmware does not let go, the card is reset, which ends the queue; after an unplug remove() ends it. */
+/*
+ * When the firmware does not let go, the card is reset, which ends the queue; after an unplug
+ * remove() ends it.
+ */
 static void snpu_queue_unload(struct snpu_queue *queue)
 {
 	struct snpu_device *snpu = queue->snpu;
@@ -367,7 +383,10 @@ void snpu_queue_lost(struct snpu_queue *queue, int error)
 		snpu_queue_slot_release(queue);
 }
 
-/* Before a reset: true when the queue has nothing on the card, so that it can be loaded again afterwards. */
+/*
+ * Before a reset: true when the queue has nothing on the card, so that it can be loaded again
+ * afterwards.
+ */
 bool snpu_queue_survives(struct snpu_queue *queue)
 {
 	bool survives;
@@ -379,7 +398,7 @@ bool snpu_queue_survives(struct snpu_queue *queue)
 	return survives;
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void snpu_queue_retire_work(struct work_struct *work)
 {
@@ -428,9 +447,10 @@ static int snpu_queue_sched_init(struct snpu_queue *queue)
 	return err;
 }
 
-static struct snpu_queue *snpu_queue_alloc(struct snpu_device *snpu, struct snpu_vm *vm, u32 priority)
+static struct snpu_queue *snpu_queue_alloc(struct snpu_device *snpu, struct snpu_vm *vm,
+					   u32 priority)
 {
-	struct snpu_queue *queue = kzalloc(sizeof(*queue), GFP_KERNEL);
+	struct snpu_queue *queue = kzalloc_obj(*queue);
 	int err;
 
 	if (!queue)
@@ -503,8 +523,9 @@ struct snpu_queue *snpu_queue_create(struct snpu_device *snpu, struct snpu_vm *v
 }
 
 /*
- * Drops the queue's number. Waits until the card holds nothing of it, unless the caller is being killed; jobs that
- * still wait for other fences are cancelled when these signal, and only then is the memory freed.
+ * Drops the queue's number. Waits until the card holds nothing of it, unless the caller is being
+ * killed; jobs that still wait for other fences are cancelled when these signal, and only then is
+ * the memory freed.
  */
 void snpu_queue_destroy(struct snpu_queue *queue)
 {

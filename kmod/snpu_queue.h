@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A queue: jobs of one address space that run in order, a firmware queue on the card, and the scheduler that feeds it.
+ * A queue: jobs of one address space that run in order, a firmware queue on the card, and the
+ * scheduler that feeds it.
  */
 #ifndef SNPU_QUEUE_H
 #define SNPU_QUEUE_H
@@ -20,8 +21,9 @@ struct snpu_vm;
 /**
  * struct snpu_queue - A queue.
  *
- * Two counts: @users is what keeps it working (its number in a file, its hardware slot, each job); when it drops to
- * zero a work item tears it down. @refs is what keeps the memory (the users together, each fence, lookups).
+ * Two counts: @users is what keeps it working (its number in a file, its hardware slot, each job);
+ * when it drops to zero a work item tears it down. @refs is what keeps the memory (the users
+ * together, each fence, lookups).
  */
 struct snpu_queue {
 	/** @refs: Keeps the memory. */
@@ -39,14 +41,14 @@ struct snpu_queue {
 
 	/** @hw_lock: Serialises commands about this queue. */
 	struct mutex hw_lock;
-	/** @slot: Number of the hardware queue, -1: none. Changed under @hw_lock and @lock. */
+	/** @slot: Number of the hardware queue, -1: none. Does not change while @loaded. */
 	int slot;
 
 	/** @lock: Protects everything below up to @fence_lock, and the queue's ring on the card. */
 	spinlock_t lock;
 	/** @loaded: The firmware runs it: the ring takes jobs. */
 	bool loaded;
-	/** @stop_error: Why it takes no more jobs; what the first unfinished job gets. 0: it does. */
+	/** @stop_error: Why it takes no more jobs, and what its first unfinished job gets; or 0. */
 	int stop_error;
 	/** @flags: DRM_SNPU_QUEUE_*. */
 	u32 flags;
@@ -101,7 +103,8 @@ struct snpu_queue *snpu_queue_get(struct snpu_queue *queue);
 void snpu_queue_put(struct snpu_queue *queue);
 struct snpu_queue *snpu_queue_at(struct snpu_device *snpu, u32 slot);
 
-void snpu_queue_push(struct snpu_queue *queue, struct snpu_job_desc *desc, struct snpu_fence *fence);
+void snpu_queue_push(struct snpu_queue *queue, struct snpu_job_desc *desc,
+		     struct snpu_fence *fence);
 int snpu_queue_error(struct snpu_queue *queue);
 void snpu_queue_state(struct snpu_queue *queue, struct drm_snpu_queue_state *state);
 

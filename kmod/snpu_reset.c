@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The reset: the last rung of recovery, when the firmware crashed, hangs, or would not let go of a queue. It stops the
- * engine at once, boots the firmware again, and loads those queues again that had nothing on the card. Queues that had
- * are lost, and say so. Fences wait for this work, so it allocates nothing: the firmware image is in memory, and the
- * callers that hold the lock for reading allocate nothing either.
+ * The reset: the last rung of recovery, when the firmware crashed, hangs, or would not let go of a
+ * queue. It stops the engine at once, boots the firmware again, and loads those queues again that
+ * had nothing on the card. Queues that had are lost, and say so. Fences wait for this work, so it
+ * allocates nothing: the firmware image is in memory, and the callers that hold the lock for
+ * reading allocate nothing either.
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SUBMIT, in three phases. Collect: copy everything from user space, look everything up, allocate everything. Arm: the
- * jobs get their numbers. Push: sync objects get their fences and the scheduler the jobs. Only the first phase can
- * fail, so a call that fails has changed nothing.
+ * SUBMIT, in three phases. Collect: copy everything from user space, look everything up, allocate
+ * everything. Arm: the jobs get their numbers. Push: sync objects get their fences and the
+ * scheduler the jobs. Only the first phase can fail, so a call that fails has changed nothing.
  *
- * The jobs of one call go into one queue, which runs them in order. So a wait for what an earlier job of the call
- * signals is met by that order, and needs no dependency (which could not be added at that point without allocating).
+ * The jobs of one call go into one queue, which runs them in order. So a wait for what an earlier
+ * job of the call signals is met by that order, and needs no dependency (which could not be added
+ * at that point without allocating).
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_syncobj.h>
@@ -37,7 +38,7 @@ struct snpu_submit {
 	u32 n;
 };
 
-/* --- collect: regions ------------------------------------------------------------------------------------------- */
+/* --- collect: regions ------------------------------------------------------------------------- */
 
 static int snpu_submit_region(struct snpu_job_desc *desc, const struct drm_snpu_region *r)
 {
@@ -79,7 +80,7 @@ static int snpu_submit_desc(struct snpu_job_desc *desc, const struct drm_snpu_jo
 	return 0;
 }
 
-/* --- collect: sync objects -------------------------------------------------------------------------------------- */
+/* --- collect: sync objects -------------------------------------------------------------------- */
 
 static int snpu_submit_sync_check(const struct drm_snpu_sync *sync)
 {
@@ -115,8 +116,8 @@ static bool snpu_submit_signalled_before(const struct snpu_submit *s, u32 k,
 }
 
 /*
- * A binary sync object holds one fence, so an earlier job of the call replaces what it holds now. A timeline keeps its
- * points: what it has already comes first.
+ * A binary sync object holds one fence, so an earlier job of the call replaces what it holds now. A
+ * timeline keeps its points: what it has already comes first.
  */
 static int snpu_submit_wait(struct snpu_submit *s, u32 k, const struct drm_snpu_sync *sync)
 {
@@ -181,9 +182,10 @@ static int snpu_submit_syncs(struct snpu_submit *s, u32 k, const struct drm_snpu
 	return err;
 }
 
-/* --- collect: jobs ---------------------------------------------------------------------------------------------- */
+/* --- collect: jobs ---------------------------------------------------------------------------- */
 
-static int snpu_submit_collect_job(struct snpu_submit *s, u32 k, const struct drm_snpu_obj_array *array)
+static int snpu_submit_collect_job(struct snpu_submit *s, u32 k,
+				   const struct drm_snpu_obj_array *array)
 {
 	struct drm_snpu_job arg;
 	struct snpu_job *job;
@@ -233,7 +235,7 @@ static void snpu_submit_cleanup(struct snpu_submit *s)
 	kfree(s->jobs);
 }
 
-/* --- arm and push: nothing can fail after this point ------------------------------------------------------------- */
+/* --- arm and push: nothing can fail after this point ------------------------------------------ */
 
 static void snpu_submit_push_job(struct snpu_submit_job *j)
 {
@@ -244,7 +246,8 @@ static void snpu_submit_push_job(struct snpu_submit_job *j)
 		struct snpu_submit_signal *signal = &j->signals[i];
 
 		if (signal->chain)
-			drm_syncobj_add_point(signal->syncobj, signal->chain, finished, signal->point);
+			drm_syncobj_add_point(signal->syncobj, signal->chain, finished,
+					      signal->point);
 		else
 			drm_syncobj_replace_fence(signal->syncobj, finished);
 		signal->chain = NULL;
@@ -253,7 +256,10 @@ static void snpu_submit_push_job(struct snpu_submit_job *j)
 	j->job = NULL;
 }
 
-/* In one piece, as the order of numbers is the order of running. The lock is held for reading: no reset cuts in. */
+/*
+ * In one piece, as the order of numbers is the order of running. The lock is held for reading: no
+ * reset cuts in.
+ */
 static int snpu_submit_commit(struct snpu_submit *s)
 {
 	struct snpu_queue *queue = s->queue;

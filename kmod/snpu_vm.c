@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Address spaces and VM_BIND. The tree of mappings is DRM's GPUVA manager; this file turns its steps into page-table
- * changes. Everything is synchronous: an operation locks the address space, then the reservations of all buffers it
- * touches, prepares (which is all that can fail), changes, and invalidates. The reservation locks hold the buffers
- * until the card can no longer reach them.
+ * Address spaces and VM_BIND. The tree of mappings is DRM's GPUVA manager; this file turns its
+ * steps into page-table changes. Everything is synchronous: an operation locks the address space,
+ * then the reservations of all buffers it touches, prepares (which is all that can fail), changes,
+ * and invalidates. The reservation locks hold the buffers until the card can no longer reach them.
  *
- * Jobs need no list of buffers: what is bound stays allocated, and what is unbound cannot be reached.
+ * Jobs need no list of buffers: what is bound stays allocated, and what is unbound cannot be
+ * reached.
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_exec.h>
@@ -37,7 +38,7 @@ static struct snpu_vm *to_snpu_vm(struct drm_gpuvm *gpuvm)
 	return container_of(gpuvm, struct snpu_vm, base);
 }
 
-/* --- steps of the GPUVA manager, under vm->lock and the reservations --------------------------------------------- */
+/* --- steps of the GPUVA manager, under vm->lock and the reservations -------------------------- */
 
 static struct drm_gpuva *snpu_vm_change_take(struct snpu_vm_change *change)
 {
@@ -135,14 +136,14 @@ static const struct drm_gpuvm_ops snpu_vm_ops = {
 	.sm_step_unmap = snpu_vm_step_unmap,
 };
 
-/* --- one operation ---------------------------------------------------------------------------------------------- */
+/* --- one operation ---------------------------------------------------------------------------- */
 
 static int snpu_vm_change_alloc(struct snpu_vm_change *change)
 {
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(change->spare); i++) {
-		change->spare[i] = kzalloc(sizeof(*change->spare[i]), GFP_KERNEL);
+		change->spare[i] = kzalloc_obj(*change->spare[i]);
 		if (!change->spare[i])
 			return -ENOMEM;
 	}
@@ -237,7 +238,7 @@ out_free:
 	return err;
 }
 
-/* --- VM_BIND ---------------------------------------------------------------------------------------------------- */
+/* --- VM_BIND ---------------------------------------------------------------------------------- */
 
 static bool __must_check snpu_range_ok(u64 start, u64 size, u64 end)
 {
@@ -300,7 +301,7 @@ int snpu_vm_bind_op(struct snpu_vm *vm, struct drm_file *file, const struct drm_
 	return snpu_vm_change_do(&change);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 /* The caller is inside drm_dev_enter(). */
 struct snpu_vm *snpu_vm_create(struct snpu_device *snpu)
@@ -309,7 +310,7 @@ struct snpu_vm *snpu_vm_create(struct snpu_device *snpu)
 	struct snpu_vm *vm;
 	int err;
 
-	vm = kzalloc(sizeof(*vm), GFP_KERNEL);
+	vm = kzalloc_obj(*vm);
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
 	resv_obj = drm_gpuvm_resv_object_alloc(&snpu->drm);
@@ -346,7 +347,10 @@ struct snpu_vm *snpu_vm_get(struct snpu_vm *vm)
 	return vm;
 }
 
-/* No allocation and no failure here: one mapping after the other, with its buffer's reservation alone. */
+/*
+ * No allocation and no failure here: one mapping after the other, with its buffer's reservation
+ * alone.
+ */
 static void snpu_vm_unbind_all(struct snpu_vm *vm)
 {
 	struct drm_gpuva *va, *next;
@@ -366,15 +370,18 @@ static void snpu_vm_unbind_all(struct snpu_vm *vm)
 }
 
 /*
- * No queue uses the address space any more, so the card holds no translation that matters; what it cached is dropped
- * before the number is used again, and before the buffers are freed.
+ * No queue uses the address space any more, so the card holds no translation that matters; what it
+ * cached is dropped before the number is used again, and before the buffers are freed.
  */
 static void snpu_vm_release(struct kref *refs)
 {
 	struct snpu_vm *vm = container_of(refs, struct snpu_vm, refs);
 	struct snpu_device *snpu = vm->snpu;
 
-	/* Either the tables are freed here, or remove() finds them in the list: before the device is unbound. */
+	/*
+	 * Either the tables are freed here, or remove() finds them in the list: before the device
+	 * is unbound.
+	 */
 	mutex_lock(&snpu->objects.lock);
 	list_del(&vm->link);
 	mutex_lock(&vm->lock);
@@ -395,7 +402,10 @@ void snpu_vm_put(struct snpu_vm *vm)
 	kref_put(&vm->refs, snpu_vm_release);
 }
 
-/* For remove(): the card is quiet. What is still bound is forgotten when the address space is released. */
+/*
+ * For remove(): the card is quiet. What is still bound is forgotten when the address space is
+ * released.
+ */
 void snpu_vm_unmap_all(struct snpu_device *snpu)
 {
 	struct snpu_vm *vm;

@@ -33,7 +33,8 @@ struct snpu_vm {
 struct snpu_vm *snpu_vm_create(struct snpu_device *snpu);
 struct snpu_vm *snpu_vm_get(struct snpu_vm *vm);
 void snpu_vm_put(struct snpu_vm *vm);
-int snpu_vm_bind_op(struct snpu_vm *vm, struct drm_file *file, const struct drm_snpu_vm_bind_op *op);
+int snpu_vm_bind_op(struct snpu_vm *vm, struct drm_file *file,
+		    const struct drm_snpu_vm_bind_op *op);
 void snpu_vm_set_live(struct snpu_vm *vm);
 u64 snpu_vm_root(const struct snpu_vm *vm);
 u32 snpu_vm_asid(const struct snpu_vm *vm);

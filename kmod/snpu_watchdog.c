@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The watchdog. It looks at what the card says it does: the firmware's heartbeat, the queue on the engine, and how many
- * packets its job has executed. Only the queue on the engine can be blamed, and only when it made no progress for the
- * whole limit; a long job that goes on is left alone, and so is one that waits its turn. A hung job costs its queue; a
- * firmware that is silent, crashed or idle with work at hand costs a reset.
+ * The watchdog. It looks at what the card says it does: the firmware's heartbeat, the queue on the
+ * engine, and how many packets its job has executed. Only the queue on the engine can be blamed,
+ * and only when it made no progress for the whole limit; a long job that goes on is left alone, and
+ * so is one that waits its turn. A hung job costs its queue; a firmware that is silent, crashed or
+ * idle with work at hand costs a reset.
  *
  * It also looks for events, in case an interrupt was lost.
  */
