@@ -1,13 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs TAP programs one after the other, shows what failed (everything with V=1), adds the counts to
-# $TAP_TOTALS when that file is named, and prints one line per program. Fails when a test failed, when a
-# program died without a plan, or when every test of a program was skipped.
+# Runs TAP programs one after the other ("name arguments" in one word), shows what failed (everything with V=1), adds the
+# counts to $TAP_TOTALS when that file is named, and prints one line per program. Fails when a test failed, when a program
+# died without a plan, or when every test of a program was skipped.
 set -u
 pass=0 fail=0 skip=0
+
+# What to call a program: its base name and those of its arguments that are not paths.
+title() {
+	name=$(basename "$1")
+	shift
+	for a in "$@"; do case $a in /* | build*) ;; *) name="$name $a" ;; esac; done
+	echo "$name"
+}
+
 for prog in "$@"; do
 	out=$(mktemp)
-	# A program may bring arguments: "name arg".
+	# shellcheck disable=SC2086 # a program may bring arguments
 	$prog >"$out" 2>&1
 	rc=$?
 	s=$(grep -c '^ok .*# SKIP' "$out")
@@ -21,7 +30,8 @@ for prog in "$@"; do
 		echo "# $prog: every test was skipped" >>"$out"
 		f=1
 	fi
-	printf '  %-52s %4d passed %3d failed %3d skipped\n' "$(basename "${prog%% *}")" "$p" "$f" "$s"
+	# shellcheck disable=SC2086
+	printf '  %-52s %4d passed %3d failed %3d skipped\n' "$(title $prog)" "$p" "$f" "$s"
 	if [ "$f" -gt 0 ] || [ "${V:-0}" = 1 ]; then sed 's/^/    /' "$out"; else grep '^# skip' "$out" | sort | uniq -c | sed 's/^/    /'; fi
 	rm -f "$out"
 	pass=$((pass + p)) fail=$((fail + f)) skip=$((skip + s))

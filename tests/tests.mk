@@ -32,7 +32,7 @@ check-all:
 	$(Q)tests/check.sh $(CHECK)
 
 # Self tests of the driver; they run in the VM against /dev/accel.
-KSELF_BINS = $(addprefix $(O)/tests/kselftest/,ioctl_test sync_test fault_test)
+KSELF_BINS = $(addprefix $(O)/tests/kselftest/,ioctl_test sync_test fault_test client)
 $(KSELF_BINS:%=%.o): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libdrm)
 $(KSELF_BINS): %: %.o
 	$(call say,LD,$(@:$(O)/%=%))
@@ -45,3 +45,38 @@ $(O)/tests/bench/submit.o: ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libdrm)
 $(O)/tests/bench/submit: $(O)/tests/bench/submit.o
 	$(call say,LD,$(@:$(O)/%=%))
 	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(shell $(PKG_CONFIG) --libs libdrm) -o $@
+
+# --- the driver -----------------------------------------------------------------------------------------------
+# Kernels of the test bed the driver is built for and tested on.
+KERNELS := 6.12 7.3
+KMOD_SRCS := Kbuild $(wildcard kmod/* hw/*.h hw/*.def uapi/drm/*.h)
+KMODS := $(KERNELS:%=$(O)/kmod/%/snpu.ko)
+$(KMODS): $(O)/kmod/%/snpu.ko: $(KMOD_SRCS) tools/kbuild
+	$(call say,KMOD,$*)
+	$(Q)tools/kbuild --kernel $* --out $(@D) --werror W=1
+.PHONY: kmod check-kmod
+kmod: $(KMODS)	## the driver, for each kernel of the test bed
+check-kmod: $(KMODS)	## the driver: builds without a warning, style, static checks
+	$(Q)tests/run-tap.sh "tests/kmod/lint.sh $(O) $(KERNELS)"
+CHECK += check-kmod
+
+# --- in the VM ------------------------------------------------------------------------------------------------
+# What the card writes is compared with what every other backend writes here; AVX-512 where the CPU has it (elsewhere
+# the conformance suite runs its emulated build).
+VM_REFS = $(patsubst %,$(O)/vm/ref-%.npz,sim scalar avx2 $(if $(shell grep -m1 -w avx512vl /proc/cpuinfo),avx512))
+VM_DATA = tests/data/nir/mnist
+vm_device = $(if $(filter sim,$*),sim,cpu)
+$(VM_REFS): $(O)/vm/ref-%.npz: $(SNPU_BIN)
+	$(call say,RUN,reference on $*)
+	@mkdir -p $(@D)
+	$(Q)SNPU_CPU=$(filter-out sim,$*) $(SNPU_BIN) run $(VM_DATA)/mnist_lif.nir --input $(VM_DATA)/mnist_test1000.npz --device $(vm_device) \
+		--nodes output,lif1,lif1.v,lif2.v --record $@ --json >$(@:npz=json)
+
+# One boot each: kernel, IOMMU, cards, what runs, options of tools/vm. Unplugging needs MSI.
+VM_RUNS = "6.12 off 1 all" "6.12 pt 2 all" "6.12 strict 1 all" "7.3 off 2 all" "7.3 pt 1 all" "7.3 strict 2 all" \
+	  "6.12 off 2 network" "6.12 pt 1 network" "6.12 strict 2 network" "7.3 off 1 network" "7.3 pt 2 network" "7.3 strict 1 network" \
+	  "6.12 off 1 all --msi" "7.3 strict 1 all --msi"
+.PHONY: check-vm
+check-vm: all $(KMODS) $(KSELF_BINS) $(CONF_BINS) $(VM_REFS)	## the driver and the card in a VM, on every kernel and IOMMU setting
+	$(Q)for r in $(VM_RUNS); do set -- "$$@" "tests/vm/run.sh $(O) $$r"; done; tests/run-tap.sh "$$@"
+CHECK += check-vm

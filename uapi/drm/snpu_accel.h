@@ -4,26 +4,29 @@
  *
  * Rules that hold for every structure here:
  *
- *  - Every structure is a multiple of 8 bytes, every member is naturally aligned, padding is explicit. The layout is
- *    the same for 32-bit and 64-bit users; pointers travel as __u64.
- *  - Padding, unused flag bits and members marked MBZ must be zero. The driver checks each and returns -EINVAL, so
- *    that they can get a meaning later.
- *  - Structures grow at the end only. A structure that is passed by an ioctl carries its size in the ioctl number;
- *    one that is passed by pointer (an array element, a query result) carries its size or stride beside the pointer.
- *    A user's structure that is shorter than the driver's reads as if padded with zero; the bytes by which it is
- *    longer must be zero, -E2BIG otherwise.
- *  - An addition bumps the driver's minor version, which DRM_IOCTL_VERSION reports. The major version changes only
- *    if old users would break, which is never meant to happen.
- *  - An ioctl that fails has changed nothing, except where its description says what it has done so far.
+ *  - Every structure is a multiple of 8 bytes, every member is naturally aligned, padding is
+ *    explicit. The layout is the same for 32-bit and 64-bit users; pointers travel as __u64.
+ *  - Padding, unused flag bits and members marked MBZ must be zero. The driver checks each and
+ *    returns -EINVAL, so that they can get a meaning later.
+ *  - Structures grow at the end only. A structure that is passed by an ioctl carries its size in
+ *    the ioctl number; one that is passed by pointer (an array element, a query result) carries its
+ *    size or stride beside the pointer. A user's structure that is shorter than the driver's reads
+ *    as if padded with zero; the bytes by which it is longer must be zero, -E2BIG otherwise.
+ *  - An addition bumps the driver's minor version, which DRM_IOCTL_VERSION reports. The major
+ *    version changes only if old users would break, which is never meant to happen.
+ *  - An ioctl that fails has changed nothing, except where its description says what it has done so
+ *    far.
  *
- * Objects belong to the open file they were created on: address spaces (VM) and queues are named by small numbers
- * of that file, buffers by GEM handles. Closing the file stops its queues and frees everything.
+ * Objects belong to the open file they were created on: address spaces (VM) and queues are named by
+ * small numbers of that file, buffers by GEM handles. Closing the file stops its queues and frees
+ * everything.
  *
- * The driver does not look into programs. A context's programs can reach what is bound in the VM of their queue,
- * and nothing else: the card checks every packet and translates every address, and a fault stops one queue.
+ * The driver does not look into programs. A context's programs can reach what is bound in the VM of
+ * their queue, and nothing else: the card checks every packet and translates every address, and a
+ * fault stops one queue.
  *
- * Errors common to all: -EINVAL as above, -EFAULT for a bad user pointer, -ENOMEM, -ENODEV after the card was
- * removed, -EIO when the card or its firmware does not answer.
+ * Errors common to all: -EINVAL as above, -EFAULT for a bad user pointer, -ENOMEM, -ENODEV after
+ * the card was removed, -EIO when the card or its firmware does not answer.
  */
 #ifndef _SNPU_ACCEL_H_
 #define _SNPU_ACCEL_H_
@@ -49,7 +52,9 @@ extern "C" {
  * struct drm_snpu_obj_array - An array of structures in the user's memory.
  */
 struct drm_snpu_obj_array {
-	/** @stride: Size of one element as the user knows it, in bytes. Ignored when @count is 0. */
+	/**
+	 * @stride: Size of one element as the user knows it, in bytes. Ignored when @count is 0.
+	 */
 	__u32 stride;
 	/** @count: Number of elements. */
 	__u32 count;
@@ -72,8 +77,9 @@ enum drm_snpu_query_type {
 /**
  * struct drm_snpu_dev_query - Ask for a description of the device.
  *
- * With @pointer 0 only @size is filled in: the size the driver knows. Otherwise min(@size, the driver's size) bytes
- * are written, any rest of the user's structure is zeroed, and @size returns what the driver knows.
+ * With @pointer 0 only @size is filled in: the size the driver knows. Otherwise min(@size, the
+ * driver's size) bytes are written, any rest of the user's structure is zeroed, and @size returns
+ * what the driver knows.
  */
 struct drm_snpu_dev_query {
 	/** @type: enum drm_snpu_query_type; -EINVAL when unknown. */
@@ -84,7 +90,10 @@ struct drm_snpu_dev_query {
 	__u64 pointer;
 };
 
-/** define DRM_SNPU_INFO_SIMULATED - The card is a model in software; its time and energy are the model's. */
+/**
+ * define DRM_SNPU_INFO_SIMULATED - The card is a model in software; its time and energy are the
+ * model's.
+ */
 #define DRM_SNPU_INFO_SIMULATED		(1u << 0)
 
 /**
@@ -111,7 +120,10 @@ struct drm_snpu_query_info {
 	__u32 max_queues;
 	/** @max_vms: Address spaces of the card, shared by all its users. */
 	__u32 max_vms;
-	/** @max_jobs: Jobs of one queue that can be on the card at a time. More can be submitted; they wait. */
+	/**
+	 * @max_jobs: Jobs of one queue that can be on the card at a time. More can be submitted;
+	 * they wait.
+	 */
 	__u32 max_jobs;
 	/** @max_regions: Regions a job can bind. */
 	__u32 max_regions;
@@ -246,8 +258,9 @@ struct drm_snpu_vm_bind_op {
 /**
  * struct drm_snpu_vm_bind - Map and unmap ranges of an address space, in order.
  *
- * Synchronous: when it returns, later jobs see the new mappings and no job can reach what was unmapped. Unmapping
- * what a running job uses makes that job fault. Operations before the one that failed stay done; @done tells how many.
+ * Synchronous: when it returns, later jobs see the new mappings and no job can reach what was
+ * unmapped. Unmapping what a running job uses makes that job fault. Operations before the one that
+ * failed stay done; @done tells how many.
  * -ENOENT: no such VM or buffer.
  */
 struct drm_snpu_vm_bind {
@@ -266,8 +279,8 @@ struct drm_snpu_vm_bind {
 /**
  * enum drm_snpu_queue_priority - Priority of a queue.
  *
- * HIGH and REALTIME need CAP_SYS_NICE. A queue of higher priority takes the engine at the next packet boundary;
- * queues of one priority take turns.
+ * HIGH and REALTIME need CAP_SYS_NICE. A queue of higher priority takes the engine at the next
+ * packet boundary; queues of one priority take turns.
  */
 enum drm_snpu_queue_priority {
 	/** @DRM_SNPU_PRIORITY_LOW: Runs when nothing else wants to. */
@@ -299,7 +312,8 @@ struct drm_snpu_queue_create {
 /**
  * struct drm_snpu_queue_destroy - Destroy a queue.
  *
- * Its running job is stopped at the next packet boundary; fences of unfinished jobs signal with -ECANCELED.
+ * Its running job is stopped at the next packet boundary; fences of unfinished jobs signal with
+ * -ECANCELED.
  * -ENOENT when there is none.
  */
 struct drm_snpu_queue_destroy {
@@ -309,18 +323,28 @@ struct drm_snpu_queue_destroy {
 	__u32 pad;
 };
 
-/** define DRM_SNPU_QUEUE_FAULTED - A job faulted; the fault members tell how. Its fence signalled -EFAULT, later ones -ECANCELED. */
+/**
+ * define DRM_SNPU_QUEUE_FAULTED - A job faulted; the fault members tell how. Its fence signalled
+ * -EFAULT, later ones -ECANCELED.
+ */
 #define DRM_SNPU_QUEUE_FAULTED		(1u << 0)
-/** define DRM_SNPU_QUEUE_TIMEDOUT - A job made no progress and was stopped. Its fence signalled -ETIME, later ones -ECANCELED. */
+/**
+ * define DRM_SNPU_QUEUE_TIMEDOUT - A job made no progress and was stopped. Its fence signalled
+ * -ETIME, later ones -ECANCELED.
+ */
 #define DRM_SNPU_QUEUE_TIMEDOUT		(1u << 1)
-/** define DRM_SNPU_QUEUE_LOST - The card was reset or removed while jobs of this queue were on it. Their fences signalled an error. */
+/**
+ * define DRM_SNPU_QUEUE_LOST - The card was reset or removed while jobs of this queue were on it.
+ * Their fences signalled an error.
+ */
 #define DRM_SNPU_QUEUE_LOST		(1u << 2)
 
 /**
  * struct drm_snpu_queue_state - Ask how a queue is.
  *
- * Works as long as the queue exists, also after the card was removed. A queue with any of @flags set takes no more
- * jobs (SUBMIT returns -ECANCELED); destroy it and create another. -ENOENT when there is none.
+ * Works as long as the queue exists, also after the card was removed. A queue with any of @flags
+ * set takes no more jobs (SUBMIT returns -ECANCELED); destroy it and create another. -ENOENT when
+ * there is none.
  */
 struct drm_snpu_queue_state {
 	/** @queue_id: Number of the queue. */
@@ -329,7 +353,9 @@ struct drm_snpu_queue_state {
 	__u32 pad;
 	/** @flags: Out: DRM_SNPU_QUEUE_*. */
 	__u32 flags;
-	/** @fault_code: Out: enum snpu_fault_code of the card's manual, 0 when there was no fault. */
+	/**
+	 * @fault_code: Out: enum snpu_fault_code of the card's manual, 0 when there was no fault.
+	 */
 	__u32 fault_code;
 	/** @submitted: Out: jobs accepted by SUBMIT. */
 	__u64 submitted;
@@ -361,7 +387,10 @@ struct drm_snpu_queue_state {
 #define DRM_SNPU_SYNC_SYNCOBJ		0u
 /** define DRM_SNPU_SYNC_TIMELINE - Timeline syncobj. */
 #define DRM_SNPU_SYNC_TIMELINE		1u
-/** define DRM_SNPU_SYNC_SIGNAL - Signal it when the job has finished. Without this flag the job waits for it. */
+/**
+ * define DRM_SNPU_SYNC_SIGNAL - Signal it when the job has finished. Without this flag the job
+ * waits for it.
+ */
 #define DRM_SNPU_SYNC_SIGNAL		(1u << 31)
 
 /**
@@ -370,7 +399,9 @@ struct drm_snpu_queue_state {
 struct drm_snpu_sync {
 	/** @flags: DRM_SNPU_SYNC_*. */
 	__u32 flags;
-	/** @handle: syncobj handle; -ENOENT when there is none, -EINVAL when a wait has no fence. */
+	/**
+	 * @handle: syncobj handle; -ENOENT when there is none, -EINVAL when a wait has no fence.
+	 */
 	__u32 handle;
 	/** @point: Timeline point, not 0 for a signal; MBZ for a binary syncobj. */
 	__u64 point;
@@ -416,8 +447,9 @@ struct drm_snpu_job {
 /**
  * struct drm_snpu_submit - Put jobs into a queue.
  *
- * All or nothing: on error no job was accepted and no sync object was touched. Does not wait for the card.
- * A wait on a point that an earlier job of the same call signals is allowed. -ENOENT: no such queue or syncobj.
+ * All or nothing: on error no job was accepted and no sync object was touched. Does not wait for
+ * the card. A wait on a point that an earlier job of the same call signals is allowed. -ENOENT: no
+ * such queue or syncobj.
  * -ECANCELED: the queue has stopped, see QUEUE_STATE. -E2BIG: too many.
  */
 struct drm_snpu_submit {
@@ -429,16 +461,26 @@ struct drm_snpu_submit {
 	struct drm_snpu_obj_array jobs;
 };
 
-#define DRM_IOCTL_SNPU_DEV_QUERY	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_DEV_QUERY, struct drm_snpu_dev_query)
-#define DRM_IOCTL_SNPU_BO_CREATE	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_BO_CREATE, struct drm_snpu_bo_create)
-#define DRM_IOCTL_SNPU_BO_MMAP_OFFSET	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_BO_MMAP_OFFSET, struct drm_snpu_bo_mmap_offset)
-#define DRM_IOCTL_SNPU_VM_CREATE	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_VM_CREATE, struct drm_snpu_vm_create)
-#define DRM_IOCTL_SNPU_VM_DESTROY	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_VM_DESTROY, struct drm_snpu_vm_destroy)
-#define DRM_IOCTL_SNPU_VM_BIND		DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_VM_BIND, struct drm_snpu_vm_bind)
-#define DRM_IOCTL_SNPU_QUEUE_CREATE	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_QUEUE_CREATE, struct drm_snpu_queue_create)
-#define DRM_IOCTL_SNPU_QUEUE_DESTROY	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_QUEUE_DESTROY, struct drm_snpu_queue_destroy)
-#define DRM_IOCTL_SNPU_QUEUE_STATE	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_QUEUE_STATE, struct drm_snpu_queue_state)
-#define DRM_IOCTL_SNPU_SUBMIT		DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_SUBMIT, struct drm_snpu_submit)
+#define DRM_IOCTL_SNPU_DEV_QUERY \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_DEV_QUERY, struct drm_snpu_dev_query)
+#define DRM_IOCTL_SNPU_BO_CREATE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_BO_CREATE, struct drm_snpu_bo_create)
+#define DRM_IOCTL_SNPU_BO_MMAP_OFFSET \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_BO_MMAP_OFFSET, struct drm_snpu_bo_mmap_offset)
+#define DRM_IOCTL_SNPU_VM_CREATE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_VM_CREATE, struct drm_snpu_vm_create)
+#define DRM_IOCTL_SNPU_VM_DESTROY \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_VM_DESTROY, struct drm_snpu_vm_destroy)
+#define DRM_IOCTL_SNPU_VM_BIND \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_VM_BIND, struct drm_snpu_vm_bind)
+#define DRM_IOCTL_SNPU_QUEUE_CREATE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_QUEUE_CREATE, struct drm_snpu_queue_create)
+#define DRM_IOCTL_SNPU_QUEUE_DESTROY \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_QUEUE_DESTROY, struct drm_snpu_queue_destroy)
+#define DRM_IOCTL_SNPU_QUEUE_STATE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_QUEUE_STATE, struct drm_snpu_queue_state)
+#define DRM_IOCTL_SNPU_SUBMIT \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_SUBMIT, struct drm_snpu_submit)
 
 #if defined(__cplusplus)
 }

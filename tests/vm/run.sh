@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# One boot of the test matrix: runs tests/vm/suite.sh in a VM, joins the TAP of its programs into one, and adds what only the
+# host can tell: a program that died, the kernel's log, and whether what the card wrote equals, bit for bit and in every
+# exact counter, what this machine's CPU and the in-process simulator wrote.
+# usage: run.sh BUILD RELEASE off|pt|strict CARDS network|all [tools/vm option...]
+set -u
+cd "$(dirname "$0")/../.."
+. tests/vm/lib.sh
+build=$(readlink -f "$1") series=$2 iommu=$3 cards=$4 what=$5
+shift 5
+out=$build/vm/$series-$iommu-$cards${*:+-msi}
+rm -rf "$out"
+mkdir -p "$out"
+chmod 777 "$out"
+
+tools/vm --kernel "$series" --iommu "$iommu" --cards "$cards" --sim "$build/sim/snpu-sim" --module "$build/kmod/$series/snpu.ko" \
+	--firmware "$build/firmware" --share "$out" --log "$out/kernel.log" --timeout 900 "$@" -- \
+	tests/vm/suite.sh "$build" "$series" "$out" "$what" >"$out/tap" 2>"$out/stderr"
+status=$?
+
+# Renumbers; a program that ended without a plan, or badly without a failed test, is a failure of its own.
+awk '
+	/^# begin / { name = $3; plan = failed = 0 }
+	/^1\.\.[1-9]/ { plan = 1; next }
+	/^TAP version/ || /^1\.\./ { next }
+	/^(not )?ok / {
+		if ($1 == "not") failed = 1
+		sub(/^ok [0-9]+ /, "ok " ++n " " name ": ") || sub(/^not ok [0-9]+ /, "not ok " ++n " " name ": ")
+	}
+	/^# end / && (!plan || ($4 != 0 && !failed)) { print "not ok " ++n " " name ": ended with status " $4 " and " (plan ? "no failed test" : "no plan") }
+	/^# (begin|end) / { next }
+	{ print }
+	END { print n > "/dev/stderr" }' "$out/tap" 2>"$out/count"
+tap_n=$(cat "$out/count")
+
+clean() {
+	cat "$out/stderr"
+	return $status
+}
+ok "VM: kernel $series, IOMMU $iommu, $cards cards: ended well, nothing in the kernel's log" clean
+probed() {
+	grep 'snpu' "$out/kernel.log"
+	[ "$(grep -c 'snpu .*firmware [0-9.]* (.*), ABI' "$out/kernel.log")" -ge "$cards" ]
+}
+ok "VM: each card probed with one line that names its firmware" probed
+for ref in "$build"/vm/ref-*.npz; do
+	name=$(basename "${ref#*ref-}" .npz)
+	for c in $(seq 0 $((cards - 1))); do
+		ok "card $c = $name: every array bit for bit" "$build/tools/snpu/snpu" compare "$out/card$c.npz" "$ref"
+		ok "card $c = $name: every exact counter" tests/vm/counters.py "$out/card$c.json" "${ref%.npz}.json"
+	done
+done
+done_testing

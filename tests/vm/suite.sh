@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# What runs inside the VM, as root: prints the TAP of several programs, each between "# begin NAME" and "# end NAME STATUS".
+# The network, the driver's self tests and the conformance suite run as an ordinary user in group render.
+# usage: suite.sh BUILD RELEASE OUT network|all
+set -u
+build=$1 series=$2 out=$3 what=$4
+data=tests/data/nir/mnist
+
+# Group render alone and no capabilities: what a user of the card has.
+user=(setpriv --reuid=1000 --regid=1000 "--groups=$(stat -c %g /dev/accel/accel0)" --inh-caps=-all --bounding-set=-all)
+
+program() { # program NAME COMMAND...
+	local name=$1
+	shift
+	echo "# begin $name"
+	"$@"
+	echo "# end $name $?"
+}
+
+# The MNIST network on every card there is; arrays and counters are compared on the host.
+network() {
+	local n=0 node
+	echo "TAP version 13"
+	for node in /dev/accel/accel*; do
+		if "${user[@]}" "$build/tools/snpu/snpu" run $data/mnist_lif.nir --input $data/mnist_test1000.npz --device "card:$n" --require-device \
+			--nodes output,lif1,lif1.v,lif2.v --record "$out/card$n.npz" --expect $data/mnist_test1000.npz:torch_counts --json >"$out/card$n.json"; then
+			echo "ok $((n + 1)) 1000 images on card $n ($node), counts equal to the original framework's"
+		else
+			echo "not ok $((n + 1)) 1000 images on card $n ($node), counts equal to the original framework's"
+		fi
+		n=$((n + 1))
+	done
+	echo "1..$n"
+}
+
+program network network
+[ "$what" = all ] || exit 0
+for t in ioctl sync fault; do program "kselftest-$t" "${user[@]}" "$build/tests/kselftest/${t}_test"; done
+for t in packets neurons faults queues; do program "conformance-$t" "${user[@]}" "$build/tests/conformance/${t}_test" card; done
+program root tests/vm/root_test.sh "$build" "$series"
