@@ -10,13 +10,12 @@ SNPU_SRCS = $(wildcard userspace/core/*.c userspace/device/*.c userspace/backend
 SNPU_OBJS = $(SNPU_SRCS:.c=.o) $(ENGINE_OBJS)
 SNPU_LIBS = $(shell $(PKG_CONFIG) --libs libdrm libzip libpng) -lm
 NIR_OBJS  = $(patsubst %.c,%.o,$(wildcard userspace/load/nir/*.c))
-NIR_LIBS  = $(shell $(PKG_CONFIG) --libs hdf5-serial hdf5 2>/dev/null || $(PKG_CONFIG) --libs hdf5-serial)
+NIR_LIBS  = -lz
 
 CFLAGS_userspace/kernels/scalar.o := -fno-tree-vectorize
 CFLAGS_userspace/kernels/avx2.o := -mavx2 -mno-fma
 CFLAGS_userspace/kernels/avx512.o := -mavx512f -mavx512bw -mavx512dq -mavx512vl
 $(patsubst %.c,$(O)/%.o,$(wildcard userspace/backend/card/*.c)): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libdrm)
-$(addprefix $(O)/,$(NIR_OBJS)): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags hdf5-serial)
 
 LIBSNPU   := $(O)/userspace/libsnpu.so.1
 LIBSNPU_A := $(O)/userspace/libsnpu.a

@@ -3,13 +3,9 @@
  * Reads .nir files (NIR graphs in HDF5) into a model. A client of snpu_model.h like any other: what is here is the
  * file's layout, nested graphs and the repair of edges; what a network must be is checked by the model itself.
  *
- * HDF5 keeps global state and Debian builds it without locks, so one lock is held around everything that calls it. A
- * process that uses HDF5 itself must not do so at the same time in another thread.
- *
  * Files may be damaged or hostile: everything that is read has a limit, the order of groups and edges means nothing.
  */
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,8 +23,6 @@
 
 #define GRAPH(prefix)	((prefix)[0] ? (prefix) : "/")
 
-static pthread_mutex_t hdf5_lock = PTHREAD_MUTEX_INITIALIZER;
-
 struct reader {
 	struct h5x x;
 	struct snpu_model *model;
@@ -37,7 +31,7 @@ struct reader {
 
 /* A node of a graph as its edges see it: a plain node is both ends itself, a nested graph has an Input and an Output. */
 struct child {
-	char name[H5X_NAME];
+	const char *name;		/* of the list of names, while the graph is read */
 	int in, out;			/* node numbers; -1: the nested graph has none */
 	unsigned ins, outs;		/* how many Inputs and Outputs the nested graph has */
 	bool graph, used, fed;
@@ -50,19 +44,17 @@ struct graph {
 	unsigned ins, outs;
 };
 
-static int read_graph(struct reader *r, hid_t group, const char *prefix, unsigned depth, struct graph *out);
+static int read_graph(struct reader *r, const struct h5x_dir *group, const char *prefix, unsigned depth, struct graph *out);
 
-static int read_type(hid_t group, const char *path, char type[H5X_NAME])
+static int read_type(struct reader *r, const struct h5x_dir *group, const char *path, char type[H5X_NAME])
 {
-	hid_t set;
-	int err = h5x_get(group, "type", H5I_DATASET, &set);
+	uint64_t set;
+	int err = h5x_dir_find(group, "type", &set);
 
 	if (err == 0)
 		err = snpu_fail(-EBADMSG, "it has no type; check the program that wrote the file");
-	if (err == 1) {
-		err = h5x_read_string(set, "type", type);
-		h5x_put(set);
-	}
+	else if (err == 1)
+		err = h5x_read_string(&r->x, set, "type", type);
 	return err ? snpu_fail_in(err, "node '%s'", path) : 0;
 }
 
@@ -81,18 +73,17 @@ static int store_floats(struct reader *r, unsigned node, const char *name, const
 }
 
 /* One dataset of a node. What the node's type does not have is noted and left alone. */
-static int read_param(struct reader *r, hid_t group, unsigned node, const char *path, const char *name)
+static int read_param(struct reader *r, const struct h5x_dir *group, unsigned node, const char *path, const char *name)
 {
 	int has = snpu_model_has_param(r->model, node, name), err;
 	struct h5x_array a = { 0 };
-	hid_t set;
+	uint64_t set;
 
 	if (!has)
 		return snpu_model_add_note(r->model, SNPU_NOTE_INFO, "field-ignored", path, "'%s' means nothing for this type of node and is ignored", name);
-	err = h5x_get(group, name, H5I_DATASET, &set);
-	if (err != 1)
-		return err ? snpu_fail_in(err, "node '%s'", path) : 0;
-	err = h5x_read(&r->x, set, name, &a);
+	err = h5x_dir_find(group, name, &set);
+	if (err == 1)
+		err = h5x_read(&r->x, set, name, &a);
 	if (err)
 		snpu_fail_in(err, "node '%s'", path);
 	else if (has == 1)
@@ -102,80 +93,78 @@ static int read_param(struct reader *r, hid_t group, unsigned node, const char *
 	else
 		err = snpu_model_set_ints(r->model, node, name, (unsigned)a.count, a.i);
 	h5x_array_free(&a);
-	h5x_put(set);
 	return err;
 }
 
-static int read_plain(struct reader *r, hid_t group, const char *path, const char *type, struct child *c)
+static int read_plain(struct reader *r, const struct h5x_dir *group, const char *path, const char *type, struct child *c)
 {
-	char name[H5X_NAME];
-	uint64_t n;
-	int node = snpu_model_add_node(r->model, path, type), err;
+	int node = snpu_model_add_node(r->model, path, type), err = 0;
 
 	if (node < 0)
 		return node;
 	c->in = c->out = node;
 	c->ins = c->outs = 1;
-	err = h5x_count(group, &n);
-	for (uint64_t i = 0; i < n && !err; i++) {
-		err = h5x_name(group, i, name);
-		if (!err && strcmp(name, "type") && strcmp(name, "metadata"))
-			err = read_param(r, group, (unsigned)node, path, name);
-	}
+	for (unsigned i = 0; i < group->n && !err; i++)
+		if (strcmp(group->link[i].name, "type") && strcmp(group->link[i].name, "metadata"))
+			err = read_param(r, group, (unsigned)node, path, group->link[i].name);
 	return err;
 }
 
-static int read_child(struct reader *r, hid_t nodes, const char *prefix, unsigned depth, struct child *c, char type[H5X_NAME])
+static int read_nested(struct reader *r, const struct h5x_dir *group, char path[H5X_NAME], unsigned depth, struct child *c)
+{
+	struct graph g = { 0 };
+	int err;
+
+	if (strlen(path) + 2 > H5X_NAME)
+		return snpu_fail(-EBADMSG, "the name of graph '%s' is too long", path);
+	strcat(path, "/");
+	err = read_graph(r, group, path, depth + 1, &g);
+	c->graph = true;
+	c->in = g.in;
+	c->out = g.out;
+	c->ins = g.ins;
+	c->outs = g.outs;
+	free(g.child);
+	return err;
+}
+
+static int read_child(struct reader *r, const struct h5x_dir *nodes, const char *prefix, unsigned depth, struct child *c, char type[H5X_NAME])
 {
 	char path[H5X_NAME];
-	struct graph g = { 0 };
-	hid_t group;
+	struct h5x_dir group = { 0 };
+	uint64_t address;
 	int err;
 
 	if (snprintf(path, sizeof(path), "%s%s", prefix, c->name) >= (int)sizeof(path))
 		return snpu_fail(-EBADMSG, "the name of node '%s' is longer than %d bytes with the graphs around it", c->name, H5X_NAME - 1);
 	if (++r->nodes > MAX_CHILDREN)
 		return snpu_fail(-EBADMSG, "the file has more than %d nodes; it is damaged, or contains itself", MAX_CHILDREN);
-	err = h5x_get(nodes, c->name, H5I_GROUP, &group);
-	if (err != 1)
-		return err ? snpu_fail_in(err, "node '%s'", path) : snpu_fail(-EBADMSG, "node '%s' is damaged", path);
-	err = read_type(group, path, type);
-	if (!err && !strcmp(type, "NIRGraph")) {
-		if (strlen(path) + 1 < sizeof(path))
-			strcat(path, "/");
-		err = read_graph(r, group, path, depth + 1, &g);
-		c->graph = true;
-		c->in = g.in;
-		c->out = g.out;
-		c->ins = g.ins;
-		c->outs = g.outs;
-		free(g.child);
-	} else if (!err) {
-		err = read_plain(r, group, path, type, c);
-	}
-	h5x_put(group);
+	err = h5x_dir_find(nodes, c->name, &address);
+	if (err == 1)
+		err = h5x_dir_read(&r->x, address, path, &group);
+	if (!err)
+		err = read_type(r, &group, path, type);
+	if (!err)
+		err = strcmp(type, "NIRGraph") ? read_plain(r, &group, path, type, c) : read_nested(r, &group, path, depth, c);
+	h5x_dir_free(&group);
 	return err;
 }
 
-static int read_children(struct reader *r, hid_t nodes, const char *prefix, unsigned depth, struct graph *g)
+static int read_children(struct reader *r, const struct h5x_dir *nodes, const char *prefix, unsigned depth, struct graph *g)
 {
 	char type[H5X_NAME];
-	uint64_t n;
-	int err = h5x_count(nodes, &n);
+	int err;
 
-	if (err)
-		return err;
-	if (n > MAX_CHILDREN)
-		return snpu_fail(-EBADMSG, "graph '%s' has %llu nodes, at most %d are possible", GRAPH(prefix), (unsigned long long)n, MAX_CHILDREN);
-	g->child = calloc(n ? n : 1, sizeof(*g->child));
+	if (nodes->n > MAX_CHILDREN)
+		return snpu_fail(-EBADMSG, "graph '%s' has %u nodes, at most %d are possible", GRAPH(prefix), nodes->n, MAX_CHILDREN);
+	g->child = calloc(nodes->n ? nodes->n : 1, sizeof(*g->child));
 	if (!g->child)
-		return snpu_fail(-ENOMEM, "no memory for the %llu nodes of graph '%s'", (unsigned long long)n, GRAPH(prefix));
-	for (; g->n < n; g->n++) {
+		return snpu_fail(-ENOMEM, "no memory for the %u nodes of graph '%s'", nodes->n, GRAPH(prefix));
+	for (; g->n < nodes->n; g->n++) {
 		struct child *c = &g->child[g->n];
 
-		err = h5x_name(nodes, g->n, c->name);
-		if (!err)
-			err = read_child(r, nodes, prefix, depth, c, type);
+		c->name = nodes->link[g->n].name;
+		err = read_child(r, nodes, prefix, depth, c, type);
 		if (err)
 			return err;
 		if (!c->graph && !strcmp(type, "Input")) {
@@ -243,20 +232,19 @@ static int add_edge(struct reader *r, const char *prefix, const struct child *fr
 	return snpu_model_add_edge(r->model, (unsigned)from->out, (unsigned)to->in);
 }
 
-static int read_edges(struct reader *r, hid_t group, const char *prefix, struct graph *g)
+static int read_edges(struct reader *r, const struct h5x_dir *group, const char *prefix, struct graph *g)
 {
 	const char *unknown;
 	struct child *alias = NULL;
 	char **ends = NULL;
 	uint64_t n = 0;
-	hid_t set;
-	int err = h5x_get(group, "edges", H5I_DATASET, &set);
+	uint64_t set;
+	int err = h5x_dir_find(group, "edges", &set);
 
 	if (err != 1)
 		return err ? snpu_fail_in(err, "graph '%s'", GRAPH(prefix))
 			   : snpu_fail(-EBADMSG, "graph '%s' has no list of edges; check the program that wrote the file", GRAPH(prefix));
 	err = h5x_read_pairs(&r->x, set, "edges", MAX_EDGES, &ends, &n);
-	h5x_put(set);
 	if (!err)
 		err = resolve_names(r, prefix, g, ends, 2 * n, &unknown, &alias);
 	for (uint64_t i = 0; i < n && !err; i++) {
@@ -271,23 +259,25 @@ static int read_edges(struct reader *r, hid_t group, const char *prefix, struct 
 	return err;
 }
 
-static int read_graph(struct reader *r, hid_t group, const char *prefix, unsigned depth, struct graph *out)
+static int read_graph(struct reader *r, const struct h5x_dir *group, const char *prefix, unsigned depth, struct graph *out)
 {
 	struct graph g = { .in = -1, .out = -1 };
-	hid_t nodes;
+	struct h5x_dir nodes = { 0 };
+	uint64_t address;
 	int err;
 
 	if (depth > NESTING)
 		return snpu_fail(-EBADMSG, "graphs are nested more than %d deep at '%s'; the file is damaged, or contains itself", NESTING, GRAPH(prefix));
-	err = h5x_get(group, "nodes", H5I_GROUP, &nodes);
+	err = h5x_dir_find(group, "nodes", &address);
 	if (err == 0)
 		err = snpu_fail(-EBADMSG, "graph '%s' has no nodes; check the program that wrote the file", GRAPH(prefix));
-	if (err < 0)
-		return err;
-	err = read_children(r, nodes, prefix, depth, &g);
-	h5x_put(nodes);
+	else if (err == 1)
+		err = h5x_dir_read(&r->x, address, "nodes", &nodes);
+	if (!err)
+		err = read_children(r, &nodes, prefix, depth, &g);
 	if (!err)
 		err = read_edges(r, group, prefix, &g);
+	h5x_dir_free(&nodes);
 	*out = g;
 	return err;
 }
@@ -303,41 +293,36 @@ static void number_text(double v, char text[H5X_NAME])
 }
 
 /* One entry of the metadata as text; what is no string and no single number is left out. */
-static int read_meta_entry(struct reader *r, hid_t meta, const char *key)
+static int read_meta_entry(struct reader *r, const struct h5x_dir *meta, const char *key)
 {
 	struct h5x_array a = { 0 };
 	char text[H5X_NAME] = "";
-	hid_t set;
+	uint64_t set;
 
-	if (h5x_get(meta, key, H5I_DATASET, &set) != 1)
+	if (h5x_dir_find(meta, key, &set) != 1)
 		return 0;
 	if (!h5x_read(&r->x, set, key, &a) && a.count == 1)
 		number_text(a.floats ? a.f[0] : (double)a.i[0], text);
-	else if (!a.f && !a.i && h5x_read_string(set, key, text))
+	else if (!a.f && !a.i && h5x_read_string(&r->x, set, key, text))
 		text[0] = 0;
 	h5x_array_free(&a);
-	h5x_put(set);
 	return text[0] ? snpu_model_set_metadata(r->model, key, text) : 0;
 }
 
 /* The author's own words. metadata/dt is a hint only, so one that cannot be read is no error. */
-static int read_metadata(struct reader *r, hid_t node)
+static int read_metadata(struct reader *r, const struct h5x_dir *node)
 {
-	char name[H5X_NAME];
+	struct h5x_dir meta;
+	uint64_t address;
 	const char *dt;
-	uint64_t n = 0;
-	hid_t meta;
-	int err;
+	int err = 0;
 
-	if (!h5x_is_group(node, "metadata") || h5x_get(node, "metadata", H5I_GROUP, &meta) != 1)
+	if (h5x_dir_find(node, "metadata", &address) != 1)
 		return 0;
-	err = h5x_count(meta, &n);
-	for (uint64_t i = 0; i < n && i < MAX_METADATA && !err; i++) {
-		err = h5x_name(meta, i, name);
-		if (!err)
-			err = read_meta_entry(r, meta, name);
-	}
-	h5x_put(meta);
+	if (!h5x_dir_read(&r->x, address, "metadata", &meta))
+		for (unsigned i = 0; i < meta.n && i < MAX_METADATA && !err; i++)
+			err = read_meta_entry(r, &meta, meta.link[i].name);
+	h5x_dir_free(&meta);
 	dt = snpu_model_metadata(r->model, "dt");
 	if (err || !dt)
 		return err;
@@ -346,53 +331,50 @@ static int read_metadata(struct reader *r, hid_t node)
 		       : snpu_model_add_note(r->model, SNPU_NOTE_WARNING, "metadata-dt", "", "dt in the file's metadata is '%s', which is no time step, and is ignored", dt);
 }
 
-static int read_version(struct reader *r)
+static int read_version(struct reader *r, const struct h5x_dir *file)
 {
 	char version[H5X_NAME], format[64] = "NIR";
-	hid_t set;
-	int err = h5x_get(r->x.file, "version", H5I_DATASET, &set);
+	uint64_t set;
 
-	if (err == 1) {
-		if (!h5x_read_string(set, "version", version))
-			snprintf(format, sizeof(format), "NIR %.32s", version);
-		h5x_put(set);
-	}
+	if (h5x_dir_find(file, "version", &set) == 1 && !h5x_read_string(&r->x, set, "version", version))
+		snprintf(format, sizeof(format), "NIR %.32s", version);
 	return snpu_model_set_format(r->model, format);
 }
 
-static int read_root(struct reader *r)
+static int read_root(struct reader *r, const struct h5x_dir *file)
 {
 	char type[H5X_NAME];
 	struct graph g = { 0 };
 	struct child single = { .name = "node" };
-	hid_t node;
-	int err = h5x_get(r->x.file, "node", H5I_GROUP, &node);
+	struct h5x_dir node = { 0 };
+	uint64_t address;
+	int err = h5x_dir_find(file, "node", &address);
 
 	if (err == 0)
 		return snpu_fail(-EBADMSG, "it is an HDF5 file, but not a NIR graph (there is no group 'node'); give a file that nir.write() made");
-	if (err < 0)
-		return err;
-	err = read_type(node, "/", type);
+	if (err == 1)
+		err = h5x_dir_read(&r->x, address, "node", &node);
 	if (!err)
-		err = strcmp(type, "NIRGraph") ? read_plain(r, node, single.name, type, &single) : read_graph(r, node, "", 1, &g);
+		err = read_type(r, &node, "/", type);
+	if (!err)
+		err = strcmp(type, "NIRGraph") ? read_plain(r, &node, single.name, type, &single) : read_graph(r, &node, "", 1, &g);
 	free(g.child);
 	if (!err)
-		err = read_metadata(r, node);
-	h5x_put(node);
-	return err ? err : read_version(r);
+		err = read_metadata(r, &node);
+	h5x_dir_free(&node);
+	return err ? err : read_version(r, file);
 }
 
-static int read_locked(struct reader *r, const void *mem, size_t size)
+static int read_file(struct reader *r, const void *mem, size_t size)
 {
-	int err;
+	struct h5x_dir file = { 0 };
+	int err = h5x_open(&r->x, mem, size);
 
-	pthread_mutex_lock(&hdf5_lock);
-	err = h5x_open(&r->x, mem, size);
-	if (!err) {
-		err = read_root(r);
-		h5x_close(&r->x);
-	}
-	pthread_mutex_unlock(&hdf5_lock);
+	if (!err)
+		err = h5x_dir_read(&r->x, r->x.root, "/", &file);
+	if (!err)
+		err = read_root(r, &file);
+	h5x_dir_free(&file);
 	return err;
 }
 
@@ -406,7 +388,7 @@ int snpu_model_load_nir_memory(const void *mem, size_t size, struct snpu_model *
 	err = snpu_model_create(&r.model);
 	if (err)
 		return err;
-	err = read_locked(&r, mem, size);
+	err = read_file(&r, mem, size);
 	if (!err)
 		err = snpu_model_finish(r.model);
 	if (err) {
