@@ -190,6 +190,7 @@ ok "an unknown device: status 2" says 2 'gpu' run --device gpu
 ok "list shows sim and cpu" says 0 '^sim .*' "$snpu" list
 ok "list --json" json "d['format'] == 1 and {'sim', 'cpu'} <= {x['name'] for x in d['devices']} and isinstance(d['cards'], list)" "$snpu" list --json
 ok "info of the CPU names its kernels" says 0 'cpu  CPU of this machine, (scalar|avx2|avx512) kernels' "$snpu" info cpu
+ok "info names the priorities" says 0 'priorities you may use: low normal high realtime$' "$snpu" info cpu
 ok "info --json has limits and opcodes" json "'LIF' in d['device']['opcodes'] and d['device']['max_queues'] > 0 and d['device']['simulated']" "$snpu" info sim --json
 ok "info of a device that is not there: status 3" says 3 'snpu list' "$snpu" info card:7
 

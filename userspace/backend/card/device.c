@@ -141,7 +141,7 @@ static int fill_info(int fd, const char *node, struct snpu_device_info *info)
 	info->clock_khz = engine.clock_khz;
 	info->max_queues = q.max_queues;
 	info->max_vms = q.max_vms;
-	info->priorities = q.priorities;
+	info->priorities = q.priorities << SNPU_PRIORITY_LOW;	/* the driver counts from LOW = 0 */
 	info->va_bits = q.va_bits;
 	info->va_start = q.va_start;
 	info->va_end = q.va_end;

@@ -37,7 +37,7 @@ static void describe(struct snpu_device_info *info, const struct snpu_kernels *k
 	info->hw_version = SNPU_RESETVAL_HW_VERSION;
 	info->max_queues = 4096;		/* threads; the system's limit is usually lower */
 	info->max_vms = ~0u;
-	info->priorities = 0xf;
+	info->priorities = 0xf << SNPU_PRIORITY_LOW;
 	info->va_bits = SNPU_VA_BITS;
 	info->va_end = 1ull << SNPU_VA_BITS;
 	snpu_pkt_opcodes(info->opcodes);

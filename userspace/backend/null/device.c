@@ -22,7 +22,7 @@ static int null_open(unsigned int number, const struct snpu_device_opts *opts, s
 	strcpy(dev->info.description, "nothing: a template that executes no packet; results are undefined");
 	dev->info.max_queues = 64;
 	dev->info.max_vms = 1023;
-	dev->info.priorities = 0xf;
+	dev->info.priorities = 0xf << SNPU_PRIORITY_LOW;
 	dev->info.va_bits = 48;
 	dev->info.va_end = 1ull << 48;
 	snpu_pkt_opcodes(dev->info.opcodes);

@@ -36,7 +36,7 @@ static void describe(struct snpu_device_info *info, uint64_t memory)
 	info->clock_khz = SNPU_RESETVAL_CLOCK_KHZ;
 	info->max_queues = SNPU_QUEUES;
 	info->max_vms = SNPU_ASIDS - 1;
-	info->priorities = 0xf;
+	info->priorities = 0xf << SNPU_PRIORITY_LOW;
 	info->va_bits = SNPU_VA_BITS;
 	info->va_end = 1ull << SNPU_VA_BITS;
 	snpu_pkt_opcodes(info->opcodes);
