@@ -128,7 +128,8 @@ kernels_choose() {
 
 # apt's plan as "NAME VERSION ARCH" lines, the same order each time.
 plan() { # plan PACKAGE...
-	apt-get -c "$APT/apt.conf" -s install "$@" | sed -nE 's/^Inst ([^ ]+) \(([^ ]+) .*\[([a-z0-9]+)\]\).*/\1 \2 \3/p' | sort
+	apt-get -c "$APT/apt.conf" -s install "$@" |
+		sed -nE 's/^Inst ([^ ]+) \(([^ ]+) .*\[([a-z0-9]+)\]\).*/\1 \2 \3/p' | sort
 }
 
 # One package; unpacked by tar because dpkg-deb would replace the /lib -> usr/lib links of the merged root.
@@ -286,6 +287,6 @@ while [ $# -gt 0 ]; do
 	shift
 done
 [ $host = yes ] || [ $testbed = yes ] || { host=yes; testbed=yes; }
-[ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] || die "this machine is not Debian on amd64, which is all that is supported"
+[ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] || die "only Debian on amd64 is supported"
 [ $host = no ] || host_setup
 [ $testbed = no ] || testbed_setup

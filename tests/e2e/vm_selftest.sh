@@ -153,7 +153,7 @@ vm cards --cards 2 --msi --iommu strict --sim "$SIM" -- sh -c '
 	echo "WARNING: CPU: 0 PID: 1 at made/up.c:1" >/dev/kmsg'
 ok "two cards, unplugged, killed, replaced" equal "$(sed 2d "$T/cards.out" | xargs)" "2 1 2 2 refused"
 ok "--iommu strict: devices have groups" test "$(sed -n 2p "$T/cards.out")" -gt 2
-ok "vmhost says why it cannot" has "$T/cards.err" 'give the number of a card, 0 to 1'
+ok "vmhost says why it cannot" has "$T/cards.err" 'unplug 5: give the number of a card: there are 2'
 ok "a kernel warning makes a command that succeeds fail" equal "$status" 120
 ok "a kernel warning is shown" has "$T/cards.err" 'made/up\.c'
 vm badend --cards 1 --sim "$T/sim-bad-end" -- true

@@ -42,7 +42,7 @@ class Bed:
                     print(f"vm: kernel {series} has left the archive; {release} stands in for it", file=sys.stderr)
                 return Kernel(self, series, release, self.root / image)
         names = ", ".join(f"{series} ({release})" for series, release, _ in have)
-        raise BedError(f"the test bed has no kernel {wanted}, only {names}. Choose one, or run tools/setup.sh --refresh")
+        raise BedError(f"the test bed has no kernel {wanted}, only {names}. Choose one or run tools/setup.sh --refresh")
 
 
 class Kernel:
