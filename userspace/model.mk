@@ -2,7 +2,7 @@
 # Tests of the model level: graph, load, lower, sched. They link the library's objects, and the AVX-512 kernels emulated
 # where the CPU has none.
 
-MODEL_TESTS := npy nir nir_hostile nir_run
+MODEL_TESTS := graph nir nir_hostile nir_run npy lower sched
 UNIT_TESTS  += $(MODEL_TESTS)
 $(foreach t,$(MODEL_TESTS),$(eval $(t)_OBJS = $$(NIR_OBJS) $$(AVX512_EMU) userspace/libsnpu.a))
 $(foreach t,$(MODEL_TESTS),$(eval $(t)_LIBS = $$(NIR_LIBS) $$(SNPU_LIBS)))
