@@ -194,6 +194,8 @@ ok "info names the priorities" says 0 'priorities you may use: low normal high r
 ok "info --json has limits and opcodes" json "'LIF' in d['device']['opcodes'] and d['device']['max_queues'] > 0 and d['device']['simulated']" "$snpu" info sim --json
 ok "info of a device that is not there: status 3" says 3 'snpu list' "$snpu" info card:7
 
+ok "Ctrl-C stops a long run: status 130" says 130 'interrupted' timeout --preserve-status -s INT 1 "$snpu" run $model -i $images -d sim --steps 3000 -q
+
 # --- usage ----------------------------------------------------------------------------------------------------
 
 ok "no command: status 2" says 2 'Usage' "$snpu"
