@@ -5,14 +5,14 @@ tap_n=0 tap_fail=0
 echo "TAP version 13"
 
 ok() { # ok NAME COMMAND...: passes when the command succeeds; its output is shown when it does not
-	local name=$1 out
+	local tap_name=$1 tap_out
 	shift
 	tap_n=$((tap_n + 1))
-	if out=$("$@" 2>&1); then
-		echo "ok $tap_n $name"
+	if tap_out=$("$@" 2>&1); then
+		echo "ok $tap_n $tap_name"
 	else
-		sed 's/^/# /' <<<"$out"
-		echo "not ok $tap_n $name"
+		sed 's/^/# /' <<<"$tap_out"
+		echo "not ok $tap_n $tap_name"
 		tap_fail=1
 	fi
 }

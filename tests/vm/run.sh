@@ -44,11 +44,13 @@ probed() {
 	[ "$(grep -c 'snpu .*firmware [0-9.]* (.*), ABI' "$out/kernel.log")" -ge "$cards" ]
 }
 ok "VM: each card probed with one line that names its firmware" probed
-for ref in "$build"/vm/ref-*.npz; do
-	name=$(basename "${ref#*ref-}" .npz)
+for ref in "$build"/vm/ref-*.json; do
+	ref=${ref%.json}
+	name=${ref##*ref-}
 	for c in $(seq 0 $((cards - 1))); do
-		ok "card $c = $name: every array bit for bit" "$build/tools/snpu/snpu" compare "$out/card$c.npz" "$ref"
-		ok "card $c = $name: every exact counter" tests/vm/counters.py "$out/card$c.json" "${ref%.npz}.json"
+		ok "card $c = $name: output spikes of 1000 images" "$build/tools/snpu/snpu" compare "$out/card$c.npz" "$ref.npz"
+		ok "card $c = $name: spikes and membrane potentials of every layer" "$build/tools/snpu/snpu" compare "$out/card$c-v.npz" "$ref-v.npz"
+		ok "card $c = $name: every exact counter" tests/vm/counters.py "$out/card$c.json" "$ref.json"
 	done
 done
 done_testing
