@@ -6,7 +6,7 @@
  *	program_fuzz [-n programs] [-s seed]		prints TAP; a failure names the seed of its program
  *
  * Address spaces are randomly full of holes, read-only pages and buffers in pieces. NaN equals NaN: a payload is not part of
- * the law. Built with SNPU_LIBFUZZER it is a libFuzzer target whose input is the program's bytes.
+ * the law.
  */
 #include <errno.h>
 #include <math.h>
@@ -469,23 +469,6 @@ static void dump(void)
 	}
 }
 
-#ifdef SNPU_LIBFUZZER
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-	if (!n_targets)
-		open_all();
-	rng = 1;
-	make_memory();
-	make_bindings();
-	memset(prog.mem[0], 0, SIZE);
-	memcpy(prog.mem[0], data, size < SIZE ? size : SIZE);
-	prog.slots = SLOTS;
-	if (run_one())
-		abort();
-	return 0;
-}
-#else
 int main(int argc, char **argv)
 {
 	unsigned long n = 2000, bad = 0, outcome[SNPU_FAULT_COUNT] = { 0 }, endless = 0;
@@ -524,4 +507,3 @@ int main(int argc, char **argv)
 	printf("%s 2 there was something to compare\n1..2\n", n_targets > 1 ? "ok" : "not ok");
 	return bad || n_targets < 2;
 }
-#endif

@@ -15,7 +15,7 @@
  *    may also be called on the same object at the same time; the others need the caller's own lock. Freeing an
  *    object while another thread uses it is an error of the caller.
  *
- * Two levels: devices, buffers, address spaces, queues and fences in the first half; models in the second.
+ * This is the device level: devices, buffers, address spaces, queues, fences. Models are in snpu_model.h.
  */
 #ifndef SNPU_SNPU_H
 #define SNPU_SNPU_H
@@ -288,13 +288,6 @@ SNPU_API unsigned int snpu_counters(void);
 SNPU_API const char *snpu_counter_name(unsigned int counter);	/* "SYNOPS" */
 SNPU_API const char *snpu_counter_unit(unsigned int counter);	/* "synops" */
 SNPU_API int snpu_counter_exact(unsigned int counter);		/* 1: the same number on every backend; 0: a property of the device */
-
-/* ----------------------------------------------------------------------------------------------------------- */
-/* Models													 */
-/* ----------------------------------------------------------------------------------------------------------- */
-
-#include <snpu/snpu_array.h>
-#include <snpu/snpu_model.h>
 
 #ifdef __cplusplus
 }
