@@ -140,6 +140,17 @@ static int snpu_device_map_vram(struct snpu_device *snpu)
 	return snpu->vram.map && snpu->ctl ? 0 : -ENOMEM;
 }
 
+static int snpu_device_check_bar(struct snpu_device *snpu, int bar, u64 size)
+{
+	u64 len = pci_resource_len(to_pci_dev(snpu->drm.dev), bar);
+
+	if (len >= size)
+		return 0;
+	drm_err(&snpu->drm, "BAR %d has %#llx bytes of at least %#llx; the machine gave it no room, see the PCI messages above\n",
+		bar, len, size);
+	return -ENODEV;
+}
+
 static int snpu_device_map(struct snpu_device *snpu)
 {
 	struct pci_dev *pdev = to_pci_dev(snpu->drm.dev);
@@ -148,13 +159,11 @@ static int snpu_device_map(struct snpu_device *snpu)
 	err = pcim_enable_device(pdev);
 	if (err)
 		return err;
-	if (pci_resource_len(pdev, SNPU_BAR_REGS) < SNPU_BAR_REGS_SIZE ||
-	    pci_resource_len(pdev, SNPU_BAR_DOORBELL) < SNPU_BAR_DOORBELL_SIZE) {
-		drm_err(&snpu->drm, "BARs are %#llx and %#llx bytes, too small; the machine gave the card no room\n",
-			(u64)pci_resource_len(pdev, SNPU_BAR_REGS),
-			(u64)pci_resource_len(pdev, SNPU_BAR_DOORBELL));
-		return -ENODEV;
-	}
+	err = snpu_device_check_bar(snpu, SNPU_BAR_REGS, SNPU_BAR_REGS_SIZE);
+	err = err ?: snpu_device_check_bar(snpu, SNPU_BAR_VRAM, SNPU_CTL_SIZE);
+	err = err ?: snpu_device_check_bar(snpu, SNPU_BAR_DOORBELL, SNPU_BAR_DOORBELL_SIZE);
+	if (err)
+		return err;
 	err = pcim_request_all_regions(pdev, "snpu");
 	if (err)
 		return err;

@@ -16,14 +16,19 @@
 #include "snpu_queue.h"
 #include "snpu_watchdog.h"
 
+/* A firmware that misses so many heartbeats is not just on a busy machine. */
+#define SNPU_WATCHDOG_SILENT_MS	(20 * SNPU_HEARTBEAT_US / 1000)
+
 static unsigned long snpu_watchdog_period(const struct snpu_watchdog *dog)
 {
 	return msecs_to_jiffies(clamp(READ_ONCE(dog->limit_ms) / 4, 20u, 1000u));
 }
 
-static bool snpu_watchdog_late(const struct snpu_watchdog *dog, unsigned long since)
+static bool snpu_watchdog_late(const struct snpu_watchdog *dog, unsigned long since, u32 least_ms)
 {
-	return time_after(jiffies, since + msecs_to_jiffies(READ_ONCE(dog->limit_ms)));
+	u32 limit_ms = max(READ_ONCE(dog->limit_ms), least_ms);
+
+	return time_after(jiffies, since + msecs_to_jiffies(limit_ms));
 }
 
 /* Why the firmware needs a reset, or NULL. */
@@ -69,7 +74,7 @@ static void snpu_watchdog_progress(struct snpu_device *snpu)
 		dog->progress = progress;
 		dog->done = done;
 		dog->progress_at = jiffies;
-	} else if (atomic_read(&dog->pending) && snpu_watchdog_late(dog, dog->progress_at)) {
+	} else if (atomic_read(&dog->pending) && snpu_watchdog_late(dog, dog->progress_at, 0)) {
 		dog->progress_at = jiffies;
 		snpu_watchdog_hang(snpu, slot);
 	}
@@ -88,7 +93,8 @@ static void snpu_watchdog_tick(struct snpu_device *snpu)
 		if (!dog->fresh || heartbeat != dog->heartbeat) {
 			dog->heartbeat = heartbeat;
 			dog->heartbeat_at = jiffies;
-		} else if (snpu_watchdog_late(dog, dog->heartbeat_at)) {
+		} else if (snpu_watchdog_late(dog, dog->heartbeat_at,
+					      SNPU_WATCHDOG_SILENT_MS)) {
 			reason = "the firmware's heartbeat stopped";
 		}
 	}
