@@ -15,7 +15,8 @@
  *    may also be called on the same object at the same time; the others need the caller's own lock. Freeing an
  *    object while another thread uses it is an error of the caller.
  *
- * This is the device level: devices, buffers, address spaces, queues, fences. Models are in snpu_model.h.
+ * Two levels: devices, buffers, address spaces, queues and fences are in this file; arrays and models in snpu_array.h and
+ * snpu_model.h, which it includes.
  */
 #ifndef SNPU_SNPU_H
 #define SNPU_SNPU_H
@@ -292,5 +293,8 @@ SNPU_API int snpu_counter_exact(unsigned int counter);		/* 1: the same number on
 #ifdef __cplusplus
 }
 #endif
+
+#include <snpu/snpu_array.h>
+#include <snpu/snpu_model.h>
 
 #endif
