@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-#include "snpu/snpu.h"
+#include "snpu/snpu_model.h"
 #include "tests/harness.h"
 
 #define DATA	"tests/data/nir/"

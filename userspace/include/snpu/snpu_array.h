@@ -5,7 +5,7 @@
  * a negative errno and keep one sentence for snpu_last_error(). Files come in as memory, so that a caller decides how
  * they are read.
  */
-#include <snpu/snpu.h>	/* includes this file at its end; before the guard, so that either can come first */
+#include <snpu/snpu.h>
 
 #ifndef SNPU_ARRAY_H
 #define SNPU_ARRAY_H

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Models and runs: load or build a network, see what had to be assumed, place it on devices, run it, read what came
- * out. A part of libsnpu, included by snpu.h; loading .nir files is in libsnpu-nir, because HDF5 brings many libraries
- * along.
+ * out. A part of libsnpu; loading .nir files is in libsnpu-nir.
  *
  * A model does not change after snpu_model_finish(); then any number of threads may use it. A session belongs to one
  * thread at a time. Functions that can fail return a negative errno and keep one sentence for snpu_last_error().
  * Options structures begin with their size; a zeroed field (or a NULL structure) means the default.
  */
-#include <snpu/snpu.h>	/* includes this file at its end; before the guard, so that either can come first */
+#include <snpu/snpu.h>
 
 #ifndef SNPU_MODEL_H
 #define SNPU_MODEL_H

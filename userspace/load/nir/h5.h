@@ -4,7 +4,7 @@
  * groups as symbol tables or compact links, contiguous, compact and chunked datasets, deflate, shuffle and fletcher32,
  * integers, floats, fixed and variable strings.
  *
- * libhdf5 is not used because damaged files make it crash and loop (docs/decisions/); this code trusts nothing: every address is
+ * libhdf5 is not used because damaged files make it crash and loop (docs/decisions/004-own-hdf5-reader.md); this code trusts nothing: every address is
  * checked against the file, every walk has an end, and what a file may ask for is limited by its size. No state outside
  * struct h5x, so any number of threads can read files at the same time.
  */
