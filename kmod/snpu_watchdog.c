@@ -93,6 +93,8 @@ static void snpu_watchdog_tick(struct snpu_device *snpu)
 		if (!dog->fresh || heartbeat != dog->heartbeat) {
 			dog->heartbeat = heartbeat;
 			dog->heartbeat_at = jiffies;
+			/* Progress is as old as the heartbeat: a silent firmware blames no job. */
+			snpu_watchdog_progress(snpu);
 		} else if (snpu_watchdog_late(dog, dog->heartbeat_at,
 					      SNPU_WATCHDOG_SILENT_MS)) {
 			reason = "the firmware's heartbeat stopped";
@@ -103,7 +105,6 @@ static void snpu_watchdog_tick(struct snpu_device *snpu)
 		snpu_reset_schedule(snpu, reason);
 		return;
 	}
-	snpu_watchdog_progress(snpu);
 	dog->fresh = true;
 }
 
