@@ -411,7 +411,17 @@ static const struct drm_gem_object_funcs snpu_bo_host_funcs = {
 	.vm_ops = &drm_gem_shmem_vm_ops,
 };
 
+/*
+ * No other device could reach it, and a mapping made through a dma-buf would not be among those that
+ * drm_dev_unplug() takes away.
+ */
+static struct dma_buf *snpu_bo_export_device(struct drm_gem_object *obj, int flags)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
+
 static const struct drm_gem_object_funcs snpu_bo_device_funcs = {
+	.export = snpu_bo_export_device,
 	.free = snpu_bo_free_device,
 	.open = snpu_bo_open,
 	.close = snpu_bo_close,
