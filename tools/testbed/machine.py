@@ -170,7 +170,8 @@ class Machine:
         split = ",kernel-irqchip=split" if o.iommu != "off" else ""
         # no_timer_check: on a busy host the timer interrupt of a TCG guest may come too late for that check.
         append = f"console=ttyS0 panic=-1 no_timer_check {self.IOMMU_ARGS[o.iommu]} {o.kernel_args}"
-        return ["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", o.smp, "-m", ram,
+        # phys-bits: with 40, large BARs end up in a range that Linux does not give out again after a hot-plug.
+        return ["-accel", "tcg,thread=multi", "-cpu", "max,phys-bits=39", "-smp", o.smp, "-m", ram,
                 "-M", f"q35,memory-backend=ram{split}", "-object", f"memory-backend-memfd,id=ram,size={ram},share=on",
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
                 "-kernel", kernel.image, "-initrd", os.path.join(self._rundir, "initrd"), "-append", append,
