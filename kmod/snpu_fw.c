@@ -28,10 +28,11 @@ static const char *snpu_fw_boot_error(u32 error)
 	return error < ARRAY_SIZE(texts) ? texts[error] : "unknown error";
 }
 
-static int snpu_fw_bad(struct snpu_device *snpu, const char *what, u64 is, u64 want)
+static int snpu_fw_bad(struct snpu_device *snpu, const char *what, u64 is, const char *rule,
+		       u64 want)
 {
-	drm_err(&snpu->drm, "firmware %s: %s is %#llx, must be %#llx; %s\n", SNPU_FW_NAME,
-		what, is, want, SNPU_FW_NEXT);
+	drm_err(&snpu->drm, "firmware %s: %s is %#llx, must be %s%#llx; %s\n", SNPU_FW_NAME,
+		what, is, rule, want, SNPU_FW_NEXT);
 	return -EINVAL;
 }
 
@@ -41,17 +42,17 @@ static int snpu_fw_check_sections(struct snpu_device *snpu, const struct snpu_fw
 
 	if (!image->sections || image->sections > SNPU_FW_MAX_SECTIONS)
 		return snpu_fw_bad(snpu, "the number of sections", image->sections,
-				   SNPU_FW_MAX_SECTIONS);
+				   "1 to ", SNPU_FW_MAX_SECTIONS);
 	for (i = 0; i < image->sections; i++) {
 		const struct snpu_fw_section *s = &image->section[i];
 
 		if (s->offset < sizeof(*image) || s->offset > image->image_size ||
 		    s->size > image->image_size - s->offset)
 			return snpu_fw_bad(snpu, "the end of a section", (u64)s->offset + s->size,
-					   image->image_size);
+					   "at most ", image->image_size);
 		if (s->mem_size < s->size)
 			return snpu_fw_bad(snpu, "a section's size in memory", s->mem_size,
-					   s->size);
+					   "at least ", s->size);
 	}
 	return 0;
 }
@@ -60,20 +61,26 @@ static int snpu_fw_check(struct snpu_device *snpu, const struct firmware *fw)
 {
 	const struct snpu_fw_image *image = (const void *)fw->data;
 
-	if (fw->size < sizeof(*image) || fw->size > SNPU_FW_MAX_SIZE)
-		return snpu_fw_bad(snpu, "the size of the file", fw->size, SNPU_FW_MAX_SIZE);
+	if (fw->size < sizeof(*image))
+		return snpu_fw_bad(snpu, "the size of the file", fw->size, "at least ",
+				   sizeof(*image));
+	if (fw->size > SNPU_FW_MAX_SIZE)
+		return snpu_fw_bad(snpu, "the size of the file", fw->size, "at most ",
+				   SNPU_FW_MAX_SIZE);
 	if (image->magic != SNPU_FW_MAGIC)
-		return snpu_fw_bad(snpu, "the magic", image->magic, SNPU_FW_MAGIC);
+		return snpu_fw_bad(snpu, "the magic", image->magic, "", SNPU_FW_MAGIC);
 	if (image->abi_major != SNPU_FW_ABI_MAJOR)
 		return snpu_fw_bad(snpu, "the ABI's major version", image->abi_major,
-				   SNPU_FW_ABI_MAJOR);
+				   "", SNPU_FW_ABI_MAJOR);
 	if (image->header_size != sizeof(*image))
 		return snpu_fw_bad(snpu, "the size of the header", image->header_size,
-				   sizeof(*image));
+				   "", sizeof(*image));
 	if (image->image_size != fw->size)
-		return snpu_fw_bad(snpu, "the size of the file", fw->size, image->image_size);
+		return snpu_fw_bad(snpu, "the size of the file", fw->size, "",
+				   image->image_size);
 	if (image->flags || image->pad)
-		return snpu_fw_bad(snpu, "a reserved field", image->flags | image->pad, 0);
+		return snpu_fw_bad(snpu, "a reserved field", image->flags | image->pad, "",
+				   0);
 	return snpu_fw_check_sections(snpu, image);
 }
 
@@ -170,12 +177,13 @@ static int snpu_fw_negotiate(struct snpu_device *snpu)
 
 	if (major != SNPU_FW_ABI_MAJOR)
 		return snpu_fw_bad(snpu, "the running ABI's major version", major,
-				   SNPU_FW_ABI_MAJOR);
+				   "", SNPU_FW_ABI_MAJOR);
 	snpu->fw_abi = major << 16 | min_t(u32, minor, SNPU_FW_ABI_MINOR);
 	snpu->fw_version = readl(&header->version);
 	snpu->num_queues = min3(queues, SNPU_GET(snpu->caps, CAPS, QUEUES), (u32)SNPU_QUEUES);
 	if (!snpu->num_queues)
-		return snpu_fw_bad(snpu, "the number of queues", queues, SNPU_QUEUES);
+		return snpu_fw_bad(snpu, "the number of queues", queues, "",
+				   SNPU_QUEUES);
 	return 0;
 }
 
