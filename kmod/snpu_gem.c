@@ -412,8 +412,8 @@ static const struct drm_gem_object_funcs snpu_bo_host_funcs = {
 };
 
 /*
- * No other device could reach it, and a mapping made through a dma-buf would not be among those that
- * drm_dev_unplug() takes away.
+ * No other device could reach it, and a mapping made through a dma-buf would not be among those
+ * that drm_dev_unplug() takes away.
  */
 static struct dma_buf *snpu_bo_export_device(struct drm_gem_object *obj, int flags)
 {

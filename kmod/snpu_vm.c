@@ -31,6 +31,7 @@ struct snpu_vm_change {
 	u32 va_flags;			/* SNPU_VA_* */
 	struct drm_gpuvm_bo *vm_bo;
 	struct drm_gpuva *spare[3];	/* the new mapping, and the two halves of one that is cut */
+	struct list_head dead;		/* mappings that were removed, see snpu_vm_bury() */
 };
 
 static struct snpu_vm *to_snpu_vm(struct drm_gpuvm *gpuvm)
@@ -39,6 +40,27 @@ static struct snpu_vm *to_snpu_vm(struct drm_gpuvm *gpuvm)
 }
 
 /* --- steps of the GPUVA manager, under vm->lock and the reservations -------------------------- */
+
+/*
+ * A removed mapping may be the last to hold its buffer, which must not be freed under the locks
+ * that are held here. So both are kept on a list until these are released.
+ */
+static void snpu_vm_bury(struct list_head *dead, struct drm_gpuva *va)
+{
+	drm_gem_object_get(va->gem.obj);
+	drm_gpuva_unlink(va);
+	list_add(&va->gem.entry, dead);
+}
+
+static void snpu_vm_free_dead(struct list_head *dead)
+{
+	struct drm_gpuva *va, *next;
+
+	list_for_each_entry_safe(va, next, dead, gem.entry) {
+		drm_gem_object_put(va->gem.obj);
+		kfree(va);
+	}
+}
 
 static struct drm_gpuva *snpu_vm_change_take(struct snpu_vm_change *change)
 {
@@ -103,8 +125,7 @@ static int snpu_vm_step_remap(struct drm_gpuva_op *op, void *priv)
 		next->flags = flags;
 		drm_gpuva_link(next, old->vm_bo);
 	}
-	drm_gpuva_unlink(old);
-	kfree(old);
+	snpu_vm_bury(&change->dead, old);
 	return 0;
 }
 
@@ -115,8 +136,7 @@ static int snpu_vm_step_unmap(struct drm_gpuva_op *op, void *priv)
 
 	snpu_mmu_unmap(&change->vm->mmu, va->va.addr, va->va.range);
 	drm_gpuva_unmap(&op->unmap);
-	drm_gpuva_unlink(va);
-	kfree(va);
+	snpu_vm_bury(&change->dead, va);
 	return 0;
 }
 
@@ -220,6 +240,7 @@ static int snpu_vm_change_do(struct snpu_vm_change *change)
 	struct drm_exec exec;
 	int err;
 
+	INIT_LIST_HEAD(&change->dead);
 	err = snpu_vm_change_alloc(change);
 	if (err)
 		goto out_free;
@@ -233,6 +254,7 @@ static int snpu_vm_change_do(struct snpu_vm_change *change)
 	}
 	drm_exec_fini(&exec);
 	mutex_unlock(&vm->lock);
+	snpu_vm_free_dead(&change->dead);
 out_free:
 	snpu_vm_change_free(change);
 	return err;
@@ -354,19 +376,19 @@ struct snpu_vm *snpu_vm_get(struct snpu_vm *vm)
 static void snpu_vm_unbind_all(struct snpu_vm *vm)
 {
 	struct drm_gpuva *va, *next;
+	LIST_HEAD(dead);
 
+	mutex_lock(&vm->lock);
 	drm_gpuvm_for_each_va_safe(va, next, &vm->base) {
 		struct drm_gem_object *obj = va->gem.obj;
 
-		drm_gem_object_get(obj);
 		dma_resv_lock(obj->resv, NULL);
-		snpu_mmu_unmap(&vm->mmu, va->va.addr, va->va.range);
 		drm_gpuva_remove(va);
-		drm_gpuva_unlink(va);
+		snpu_vm_bury(&dead, va);
 		dma_resv_unlock(obj->resv);
-		drm_gem_object_put(obj);
-		kfree(va);
 	}
+	mutex_unlock(&vm->lock);
+	snpu_vm_free_dead(&dead);
 }
 
 /*
@@ -391,9 +413,7 @@ static void snpu_vm_release(struct kref *refs)
 	mutex_unlock(&vm->lock);
 	mutex_unlock(&snpu->objects.lock);
 
-	mutex_lock(&vm->lock);
 	snpu_vm_unbind_all(vm);
-	mutex_unlock(&vm->lock);
 	drm_gpuvm_put(&vm->base);
 }
 
