@@ -204,8 +204,10 @@ TEST(what_does_not_fit_goes_to_the_cpu_with_a_reason)
 	EXPECT_EQ(placed(s, "big")->device, -1);
 	EXPECT_CONTAINS(placed(s, "big")->reason, "needs 4096 KiB, sim has 2");
 	EXPECT_EQ(placed(s, "small")->device, 0);
-	EXPECT_STREQ(placed(s, "small")->reason, "");
+	EXPECT_STREQ(placed(s, "small")->reason, "first choice: executes LINEAR, 256 KiB fit");
+	EXPECT_STREQ(placed(s, "lif")->reason, "first choice: executes LIF, 1 KiB fit");
 	EXPECT_EQ(placed(s, "input")->device, -2);
+	EXPECT_CONTAINS(placed(s, "input")->reason, "executes nothing");
 	snpu_session_free(s);
 	o.require_device = true;
 	EXPECT_EQ(rig_refused(m, o), -ENODEV);
@@ -229,6 +231,7 @@ TEST(placement_by_hand)
 	EXPECT_EQ(placed(s, "lin")->device, 0);
 	EXPECT_EQ(placed(s, "lif")->device, -1);
 	EXPECT_STREQ(placed(s, "lif")->reason, "asked for");
+	EXPECT_FALSE(placed(s, "lin")->forced);
 	EXPECT_TRUE(placed(s, "lif")->forced);
 	snpu_session_info(s, &info);
 	EXPECT_EQ(info.segments, 2);

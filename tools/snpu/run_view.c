@@ -99,7 +99,7 @@ static void place_row(struct snpu_table *t, const json_t *p)
 	SNPU_ROW(t, snpu_fact_text(p, "node"), snpu_fact_text(p, "type"), shape, snpu_fact_text(p, "device"), snpu_fact_text(p, "reason"));
 }
 
-/* Nodes with a reason come first when not all fit. */
+/* Nodes that are not on the device come first when not all fit. */
 static void view_placement(const struct snpu_run *run, FILE *f)
 {
 	const json_t *placement = snpu_fact(run->facts, "placement");
@@ -114,12 +114,13 @@ static void view_placement(const struct snpu_run *run, FILE *f)
 		compute += json_is_true(snpu_fact(p, "compute"));
 		on_device += json_is_true(snpu_fact(p, "compute")) && strcmp(snpu_fact_text(p, "device"), device) == 0;
 	}
-	SNPU_ROW(&t, "node", "type", "shape", "on", card && on_device < compute ? "why not the card" : "");
+	t.columns = snpu_screen_columns();
+	SNPU_ROW(&t, "node", "type", "shape", "on", "why");
 	for (int pass = compute > PLACED_SHOWN ? 0 : 2; pass < 3; pass += 1 + (pass == 1))
 		json_array_foreach(placement, i, p) {
-			bool reason = snpu_fact_text(p, "reason")[0];
+			bool elsewhere = strcmp(snpu_fact_text(p, "device"), device) != 0;
 
-			if (json_is_true(snpu_fact(p, "compute")) && rows < PLACED_SHOWN && (pass == 2 || reason == (pass == 0))) {
+			if (json_is_true(snpu_fact(p, "compute")) && rows < PLACED_SHOWN && (pass == 2 || elsewhere == (pass == 0))) {
 				place_row(&t, p);
 				rows++;
 			}

@@ -156,6 +156,18 @@ static void print_cell(FILE *f, const char *s, unsigned int width, char align, b
 		fputs("  ", f);
 }
 
+/* Cuts the last cell of a row to what is left of the screen, at a character's beginning. */
+static void fit_last(char *s, unsigned int used, unsigned int columns)
+{
+	unsigned int room = columns > used + 20 ? columns - used : 20, n = 0;
+
+	if (!columns || snpu_text_width(s) <= room)
+		return;
+	while (n < room - 2)
+		n += (*s++ & 0xc0) != 0x80;
+	strcpy(s - 1, "...");
+}
+
 void snpu_table_print(struct snpu_table *t, FILE *f, const char *label)
 {
 	unsigned int width[SNPU_TABLE_COLUMNS] = { 0 };
@@ -167,7 +179,12 @@ void snpu_table_print(struct snpu_table *t, FILE *f, const char *label)
 				width[c] = snpu_text_width(t->cell[r][c]);
 	for (unsigned int r = 0; r < t->rows; r++) {
 		size_t last = columns;
+		unsigned int used = SNPU_LABEL;
 
+		for (size_t c = 0; c + 1 < columns; c++)
+			used += width[c] + 2;
+		if (t->cell[r][columns - 1])
+			fit_last(t->cell[r][columns - 1], used, t->columns);
 		while (last > 1 && t->cell[r][last - 1] && !t->cell[r][last - 1][0])
 			last--;		/* no blanks at the end of a line */
 		fprintf(f, "%-*s", SNPU_LABEL, r ? "" : label);

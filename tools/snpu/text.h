@@ -32,6 +32,7 @@ const json_t *snpu_fact(const json_t *facts, const char *path);
 #define SNPU_TABLE_COLUMNS	12
 struct snpu_table {
 	const char *align;
+	unsigned int columns;			/* of the screen: the last cell is cut there with "..."; 0: never */
 	unsigned int rows;
 	char *(*cell)[SNPU_TABLE_COLUMNS];	/* [rows][columns], owned */
 };

@@ -51,15 +51,6 @@ static struct snpu_ref export_ref(const struct emit_job *j, unsigned i)
 	return stream_ref(j, SNPU_REGION_OUTPUT, j->export_at, j->s->exports, i);
 }
 
-static unsigned stream_of(const struct snpu_stream *list, unsigned n, unsigned node, int state)
-{
-	unsigned i = 0;
-
-	while (i < n && (list[i].node != node || list[i].state != state))
-		i++;
-	return i < n ? i : SNPU_NONE;
-}
-
 static struct snpu_ref slot_value(const struct emit_job *j, const struct snpu_slot *slot)
 {
 	if (slot->export != SNPU_NONE)
@@ -80,7 +71,7 @@ static struct snpu_ref edge_ref(const struct emit_job *j, unsigned reader, unsig
 	const struct snpu_slot *slot;
 
 	if (j->plan->segment_of[root] != j->segment) {
-		unsigned i = stream_of(j->s->imports, j->s->n_imports, root, -1);
+		unsigned i = snpu_stream_find(j->s->imports, j->s->n_imports, root, -1);
 
 		return events ? snpu_ref(SNPU_REGION_SCRATCH, j->s->import_events[i])
 			      : stream_ref(j, SNPU_REGION_INPUT, j->import_at, j->s->imports, i);

@@ -16,7 +16,7 @@ static bool from_caller(const struct snpu_model *m, unsigned root)
 	return snpu_node_is(&m->nodes[root], SNPU_KIND_ID_INPUT) && !m->nodes[root].n_in;
 }
 
-static unsigned find_stream(const struct snpu_stream *list, unsigned n, unsigned node, int state)
+unsigned snpu_stream_find(const struct snpu_stream *list, unsigned n, unsigned node, int state)
 {
 	for (unsigned i = 0; i < n; i++)
 		if (list[i].node == node && list[i].state == state)
@@ -28,7 +28,7 @@ static unsigned find_stream(const struct snpu_stream *list, unsigned n, unsigned
 static unsigned need_export(struct layout *y, unsigned node, int state)
 {
 	struct snpu_segment *s = &y->plan->segments[y->plan->segment_of[node]];
-	unsigned i = find_stream(s->exports, s->n_exports, node, state);
+	unsigned i = snpu_stream_find(s->exports, s->n_exports, node, state);
 
 	if (i != SNPU_NONE)
 		return i;
@@ -41,7 +41,7 @@ static void need_import(struct layout *y, struct snpu_segment *s, unsigned root)
 	bool caller = from_caller(y->l->m, root);
 	struct snpu_stream in = { .node = root, .state = -1, .segment = SNPU_NONE, .n = y->l->m->nodes[root].size };
 
-	if (find_stream(s->imports, s->n_imports, root, -1) != SNPU_NONE)
+	if (snpu_stream_find(s->imports, s->n_imports, root, -1) != SNPU_NONE)
 		return;
 	if (!caller) {
 		in.segment = y->plan->segment_of[root];
@@ -144,7 +144,7 @@ static void place_value(struct layout *y, struct snpu_segment *s, struct snpu_sl
 {
 	uint64_t n = y->l->m->nodes[slot->node].size, list = SNPU_EVENTS_WORDS(n) * 4;
 	struct readers r = find_readers(y, s, slot->node);
-	unsigned export = find_stream(s->exports, s->n_exports, slot->node, -1);
+	unsigned export = snpu_stream_find(s->exports, s->n_exports, slot->node, -1);
 
 	/* A buffer of all steps cannot hold the value of the step before, so a delayed reader needs a place of its own. */
 	slot->export = r.later ? SNPU_NONE : export;

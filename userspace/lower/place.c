@@ -45,6 +45,22 @@ static const char *obstacle(const struct snpu_lowering *l, struct snpu_plan *pla
 	return "";
 }
 
+/* Why the first target takes the node: what it executes for it, and where there is device memory that it has room. NULL: no memory. */
+static const char *first_choice(const struct snpu_lowering *l, struct snpu_plan *plan, const struct snpu_node *n)
+{
+	const struct snpu_target *t = &l->targets[0];
+	unsigned long long kib = (node_bytes(n) + 1023) / 1024;
+	const char *op = snpu_pkt_desc(snpu_node_computes(n) ? n->kind->opcode : n->n_in > 1 ? SNPU_OP_ADD : SNPU_OP_COPY)->name;
+
+	if (l->n_targets == 1)
+		return "no device was given; the CPU executes everything";
+	if (t->info.kind == SNPU_KIND_CPU)
+		return "the CPU executes everything";
+	if (!t->info.device_total || !kib)
+		return snpu_arena_printf(&plan->arena, "first choice: executes %s", op);
+	return snpu_arena_printf(&plan->arena, "first choice: executes %s, %llu KiB fit", op, kib);
+}
+
 static const struct snpu_place_rule *rule_for(const struct snpu_lowering *l, const char *name)
 {
 	for (unsigned i = 0; i < l->opts->n_place; i++)
@@ -104,8 +120,9 @@ static int component_rule(const struct snpu_lowering *l, unsigned c, const struc
 	return 0;
 }
 
-static void assign(const struct snpu_lowering *l, struct snpu_plan *plan, unsigned c, int target, const char *reason, unsigned who, bool forced,
-		   uint64_t *used)
+/* reason: why not on the first target, for which node `who` is the cause; "": it is the first target. */
+static int assign(const struct snpu_lowering *l, struct snpu_plan *plan, unsigned c, int target, const char *reason, unsigned who, bool forced,
+		  uint64_t *used)
 {
 	for (unsigned i = 0; i < l->m->n_nodes; i++) {
 		const struct snpu_node *n = &l->m->nodes[i];
@@ -113,11 +130,16 @@ static void assign(const struct snpu_lowering *l, struct snpu_plan *plan, unsign
 
 		if (n->component != c || !snpu_node_executes(l->m, n))
 			continue;
-		if (*reason && !forced && i != who)
+		if (!*reason)
+			why = first_choice(l, plan, n);
+		else if (!forced && i != who)
 			why = snpu_arena_printf(&plan->arena, "in a cycle with '%s': %s", l->m->nodes[who].name, reason);
-		plan->place[i] = (struct snpu_node_place){ target, why ? why : reason, forced };
+		if (!why)
+			return -ENOMEM;
+		plan->place[i] = (struct snpu_node_place){ target, why, forced };
 		used[target] += node_bytes(n);
 	}
+	return 0;
 }
 
 static int place_component(const struct snpu_lowering *l, struct snpu_plan *plan, unsigned c, uint64_t *used)
@@ -138,19 +160,15 @@ static int place_component(const struct snpu_lowering *l, struct snpu_plan *plan
 			err = snpu_fail(-ENOTSUP, "node '%s' cannot be placed as asked: %s", l->m->nodes[who].name, why);
 		if (err)
 			return err;
-		if (!*why) {
-			assign(l, plan, c, target, target ? "asked for" : "", who, true, used);
-			return 0;
-		}
+		if (!*why)
+			return assign(l, plan, c, target, "asked for", who, true, used);
 	}
 	for (int t = 0; t <= cpu; t++) {
 		err = component_fits(l, plan, c, t, used[t], &why, &who);
 		if (err)
 			return err;
-		if (!*why) {
-			assign(l, plan, c, t, first, first_who, false, used);
-			return 0;
-		}
+		if (!*why)
+			return assign(l, plan, c, t, first, first_who, false, used);
 		if (!*first) {
 			first = why;
 			first_who = who;
@@ -168,7 +186,7 @@ int snpu_plan_place(const struct snpu_lowering *l, struct snpu_plan *plan)
 	if (!used || !plan->place)
 		return -ENOMEM;
 	for (unsigned i = 0; i < l->m->n_nodes; i++)
-		plan->place[i] = (struct snpu_node_place){ SNPU_ON_NOTHING, "", false };
+		plan->place[i] = (struct snpu_node_place){ SNPU_ON_NOTHING, "executes nothing, only passes on", false };
 	for (unsigned c = 0; c < l->m->n_components && !err; c++)
 		err = place_component(l, plan, c, used);
 	for (unsigned i = 0; i < l->m->n_nodes && !err; i++) {
@@ -176,7 +194,7 @@ int snpu_plan_place(const struct snpu_lowering *l, struct snpu_plan *plan)
 
 		if (l->opts->require_device && t >= 0 && l->targets[t].info.kind == SNPU_KIND_CPU)
 			err = snpu_fail(-ENODEV, "node '%s' would run on the CPU (%s), and a device is required; leave that requirement out to allow it",
-					l->m->nodes[i].name, *plan->place[i].reason ? plan->place[i].reason : "no other device was given");
+					l->m->nodes[i].name, plan->place[i].reason);
 	}
 	return err;
 }

@@ -27,8 +27,8 @@ struct snpu_target {
 
 struct snpu_node_place {
 	int target;				/* index of a target, or SNPU_ON_NOTHING */
-	const char *reason;			/* why not on the first target; "" */
-	bool forced;
+	const char *reason;			/* why it is there; never "" */
+	bool forced;				/* by a place rule */
 };
 
 /* A buffer f32 [sample][step][n] in a segment's INPUT or OUTPUT region. */
@@ -54,6 +54,9 @@ struct snpu_slot {
 	bool keeps, keeps_events;		/* value, events: read in the next step before they are written, so in STATE */
 	uint64_t old_value, old_events;		/* STATE: copies of the step before, where some reader runs after the writer */
 };
+
+/* Index of a node's value (state -1) or state variable in a list of streams, SNPU_NONE. layout.c */
+unsigned snpu_stream_find(const struct snpu_stream *list, unsigned n, unsigned node, int state);
 
 struct snpu_segment {
 	int target;

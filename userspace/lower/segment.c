@@ -69,7 +69,7 @@ static unsigned next_component(const struct split *s, int current)
 	return best;
 }
 
-static int take_component(struct split *s, unsigned c, struct snpu_segment *seg)
+static void take_component(struct split *s, unsigned c, struct snpu_segment *seg)
 {
 	const struct snpu_model *m = s->l->m;
 
@@ -89,7 +89,6 @@ static int take_component(struct split *s, unsigned c, struct snpu_segment *seg)
 		s->plan->slot_of[i] = seg->n_slots;
 		seg->slots[seg->n_slots++].node = i;
 	}
-	return 0;
 }
 
 int snpu_plan_split(const struct snpu_lowering *l, struct snpu_plan *plan)
@@ -102,7 +101,7 @@ int snpu_plan_split(const struct snpu_lowering *l, struct snpu_plan *plan)
 	if (err)
 		return err;
 	find_roots(&s);
-	while (!err && (c = next_component(&s, current)) != SNPU_NONE) {
+	while ((c = next_component(&s, current)) != SNPU_NONE) {
 		if (s.target[c] != SNPU_ON_NOTHING && s.target[c] != current) {
 			current = s.target[c];
 			seg = &plan->segments[plan->n_segments++];
@@ -112,7 +111,7 @@ int snpu_plan_split(const struct snpu_lowering *l, struct snpu_plan *plan)
 			if (!seg->slots)
 				return -ENOMEM;
 		}
-		err = take_component(&s, c, seg);
+		take_component(&s, c, seg);
 	}
-	return err;
+	return 0;
 }

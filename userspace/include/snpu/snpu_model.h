@@ -159,7 +159,11 @@ struct snpu_placement {
 	const char *node;
 	const char *type;
 	int device;			/* index into the options' devices; -1: CPU; -2: nothing to execute */
-	const char *reason;		/* why it is not on the first device; "" when it is */
+	/*
+	 * Why it is there, for people; never "". "first choice: executes LIF, 5 KiB fit"; elsewhere what the first device lacks:
+	 * "needs 4096 KiB, card0 has 2044 KiB left", "card0 does not execute LIF", "card0 failed"; "asked for" by a place rule.
+	 */
+	const char *reason;
 	bool forced;			/* by a place rule */
 };
 
