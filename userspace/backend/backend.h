@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/clock.h"
 #include "core/fail.h"
 #include "snpu_job.h"
 #include "snpu/snpu.h"
@@ -38,8 +39,8 @@ struct snpu_device {
 struct snpu_bo {
 	struct snpu_device *dev;		/* (device level) */
 	atomic_uint refs;			/* (device level) handle, and every binding */
-	uint64_t size;				/* bytes, whole pages (device level, before bo_create) */
-	uint32_t flags;				/* SNPU_BO_* (device level, before bo_create) */
+	uint64_t size;				/* bytes, whole pages (device level) */
+	uint32_t flags;				/* SNPU_BO_* (device level) */
 	pthread_mutex_t lock;			/* (device level) guards map */
 	void *map;				/* (device level) result of bo_map, kept */
 };
@@ -77,7 +78,7 @@ struct snpu_job_note {
 struct snpu_queue {
 	struct snpu_device *dev;		/* (device level) */
 	struct snpu_vm *vm;			/* (device level), referenced */
-	uint32_t priority;			/* enum snpu_priority, never DEFAULT (device level, before queue_create) */
+	uint32_t priority;			/* enum snpu_priority, never DEFAULT (device level) */
 	atomic_uint refs;			/* (device level) handle and fences */
 	pthread_mutex_t lock;			/* (device level) guards what follows; held around submit, so slots need not order jobs */
 	uint64_t submitted;
@@ -156,7 +157,7 @@ extern const struct snpu_backend_ops snpu_backend_sim;
 extern const struct snpu_backend_ops snpu_backend_cpu;
 extern const struct snpu_backend_ops snpu_backend_null;
 
-/* References, for backends that keep objects beyond a call. device/object.c */
+/* References, for backends that keep objects beyond a call. */
 void snpu_device_get(struct snpu_device *dev);
 void snpu_device_put(struct snpu_device *dev);
 void snpu_bo_get(struct snpu_bo *bo);
@@ -167,8 +168,5 @@ void snpu_fence_put(struct snpu_fence *fence);
 
 /* The binding that holds `va`, or NULL; vm->lock held. */
 const struct snpu_binding *snpu_vm_find(const struct snpu_vm *vm, uint64_t va);
-
-/* CLOCK_MONOTONIC in ns. */
-int64_t snpu_now_ns(void);
 
 #endif

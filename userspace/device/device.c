@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "device/object.h"
 
@@ -15,14 +14,6 @@ static const struct snpu_backend_ops *const backends[] = {
 	&snpu_backend_card, &snpu_backend_sim, &snpu_backend_cpu, &snpu_backend_null,
 };
 #define BACKENDS	(sizeof(backends) / sizeof(backends[0]))
-
-int64_t snpu_now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 void snpu_device_get(struct snpu_device *dev)
 {

@@ -9,8 +9,6 @@
 
 #include "graph/graph.h"
 
-#define TEXT(rank, shape)	snpu_shape_text(rank, shape, (char[SNPU_SHAPE_TEXT]){ 0 }, SNPU_SHAPE_TEXT)
-
 static int fill_default(struct snpu_model *m, struct snpu_node *n, int i)
 {
 	const char *name = n->kind->param[i].name;
@@ -70,7 +68,7 @@ static int check_node(struct snpu_model *m, struct snpu_node *n)
 			err = fill_default(m, n, i);
 		else if (n->kind->flags & SNPU_KIND_ELEMENTS && !snpu_tensor_fits(&n->param[i], n->rank, n->shape))
 			err = snpu_fail(-EINVAL, "node '%s': '%s' has the shape %s, the node has %s; give one value, or one for each neuron", n->name,
-					n->kind->param[i].name, TEXT(n->param[i].rank, n->param[i].shape), TEXT(n->rank, n->shape));
+					n->kind->param[i].name, SNPU_SHAPE(n->param[i].rank, n->param[i].shape), SNPU_SHAPE(n->rank, n->shape));
 		if (!err && n->kind->param[i].role == SNPU_ROLE_TAU)
 			err = check_tau(n, i);
 	}

@@ -121,6 +121,7 @@ int snpu_graph_check(struct snpu_model *m) SNPU_MUST_CHECK;	/* values of paramet
 /* "(16,8,8)" */
 const char *snpu_shape_text(unsigned rank, const uint64_t *shape, char *buf, size_t size);
 #define SNPU_SHAPE_TEXT	128
+#define SNPU_SHAPE(rank, shape)	snpu_shape_text(rank, shape, (char[SNPU_SHAPE_TEXT]){ 0 }, SNPU_SHAPE_TEXT)
 
 /*
  * Broadcasting: trailing axes aligned, axes of length 1 repeated, surplus leading axes of length 1 dropped. fits: can the

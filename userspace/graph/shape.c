@@ -9,8 +9,6 @@
 #include "graph/graph.h"
 #include "snpu_isa.h"
 
-#define TEXT(rank, shape)	snpu_shape_text(rank, shape, (char[SNPU_SHAPE_TEXT]){ 0 }, SNPU_SHAPE_TEXT)
-
 static int settle(struct snpu_node *n, unsigned rank, const uint64_t *shape)
 {
 	uint64_t size = 1;
@@ -20,7 +18,7 @@ static int settle(struct snpu_node *n, unsigned rank, const uint64_t *shape)
 	for (unsigned i = 0; i < rank; i++)
 		if (!shape[i] || !snpu_mul(size, shape[i], &size) || size > SNPU_MAX_N)
 			return snpu_fail(-E2BIG, "node '%s' has the shape %s, at most %u elements are possible; use a smaller layer", n->name,
-					 TEXT(rank, shape), SNPU_MAX_N);
+					 SNPU_SHAPE(rank, shape), SNPU_MAX_N);
 	n->rank = rank;
 	if (rank)
 		memcpy(n->shape, shape, rank * sizeof(*shape));
@@ -79,7 +77,7 @@ static int settle_flatten(struct snpu_model *m, struct snpu_node *n, const struc
 		start = 0;
 	if (rank && (start < 0 || start > end || end >= rank))
 		return snpu_fail(-EINVAL, "node '%s' flattens axes %lld to %lld of an input with the shape %s; check start_dim and end_dim", n->name,
-				 (long long)n->start_dim, (long long)n->end_dim, TEXT(from->rank, from->shape));
+				 (long long)n->start_dim, (long long)n->end_dim, SNPU_SHAPE(from->rank, from->shape));
 	for (int64_t i = 0; i < rank; i++)
 		if (i <= start || i > end)
 			shape[r++] = from->shape[i];
@@ -96,7 +94,7 @@ static int settle_synapses(struct snpu_node *n, const struct snpu_node *from)
 	if (from->size != n->columns)
 		return snpu_fail(from->rank && from->shape[from->rank - 1] == n->columns ? -ENOTSUP : -EINVAL,
 				 "node '%s' takes %llu inputs, '%s' gives %llu (shape %s); put a Flatten between, or check the weights", n->name,
-				 (unsigned long long)n->columns, from->name, (unsigned long long)from->size, TEXT(from->rank, from->shape));
+				 (unsigned long long)n->columns, from->name, (unsigned long long)from->size, SNPU_SHAPE(from->rank, from->shape));
 	shape[0] = n->rows;
 	return settle(n, 1, shape);
 }
@@ -168,14 +166,14 @@ static int read_matrix(struct snpu_node *n)
 		return snpu_fail(-EINVAL, "node '%s' (%s) has no '%s'; check the program that wrote it", n->name, n->kind->name,
 				 w->data ? "bias" : "weight");
 	if (w->rank < 2)
-		return snpu_fail(-EINVAL, "node '%s': its weight has the shape %s, a matrix (outputs,inputs) is needed", n->name, TEXT(w->rank, w->shape));
+		return snpu_fail(-EINVAL, "node '%s': its weight has the shape %s, a matrix (outputs,inputs) is needed", n->name, SNPU_SHAPE(w->rank, w->shape));
 	n->rows = w->shape[w->rank - 2];
 	n->columns = w->shape[w->rank - 1];
 	if (n->rows * n->columns != w->count)
 		return snpu_fail(-ENOTSUP, "node '%s': its weight has the shape %s, several matrices in one node are not supported; use one node each",
-				 n->name, TEXT(w->rank, w->shape));
+				 n->name, SNPU_SHAPE(w->rank, w->shape));
 	if (n->rows > SNPU_MAX_N || n->columns > SNPU_MAX_N)
-		return snpu_fail(-E2BIG, "node '%s' is a matrix %s, at most %u outputs and inputs are possible", n->name, TEXT(w->rank, w->shape), SNPU_MAX_N);
+		return snpu_fail(-E2BIG, "node '%s' is a matrix %s, at most %u outputs and inputs are possible", n->name, SNPU_SHAPE(w->rank, w->shape), SNPU_MAX_N);
 	if (b && b->count != n->rows && b->count != 1)
 		return snpu_fail(-EINVAL, "node '%s' has %llu biases for %llu outputs; check the program that wrote it", n->name,
 				 (unsigned long long)b->count, (unsigned long long)n->rows);
@@ -205,7 +203,7 @@ static int guess_inputs(struct snpu_model *m)
 			return err;
 		if (n->known)
 			err = snpu_model_add_note(m, SNPU_NOTE_ASSUMED, "shape-missing", n->name, "has no shape in the file, taken as %s from '%s'",
-						  TEXT(n->rank, n->shape), to->name);
+						  SNPU_SHAPE(n->rank, n->shape), to->name);
 		if (err)
 			return err;
 	}
@@ -221,7 +219,7 @@ static int check_edges(struct snpu_model *m)
 			return snpu_fail(-EINVAL, "the shape of node '%s' cannot be told; give its parameters their full shape", from->known ? to->name : from->name);
 		if (from->size != to->in_size)
 			return snpu_fail(-EINVAL, "node '%s' takes %llu inputs, '%s' gives %llu (shape %s); check the weights and the edges", to->name,
-					 (unsigned long long)to->in_size, from->name, (unsigned long long)from->size, TEXT(from->rank, from->shape));
+					 (unsigned long long)to->in_size, from->name, (unsigned long long)from->size, SNPU_SHAPE(from->rank, from->shape));
 	}
 	return 0;
 }
@@ -241,7 +239,7 @@ static int note_shapes(struct snpu_model *m)
 		}
 		if (n->n_shape && !same)
 			err = snpu_model_add_note(m, SNPU_NOTE_WARNING, "shape-ignored", n->name, "the file gives it the shape %s; %s is what it gets",
-						  TEXT(n->n_shape, given), TEXT(n->rank, n->shape));
+						  SNPU_SHAPE(n->n_shape, given), SNPU_SHAPE(n->rank, n->shape));
 		if (err)
 			return err;
 	}

@@ -51,6 +51,8 @@ int snpu_array_create(enum snpu_dtype dtype, unsigned rank, const uint64_t *shap
 
 void snpu_array_free(struct snpu_array *a)
 {
+	if (!a)
+		return;
 	free(a->data);
 	memset(a, 0, sizeof(*a));
 }

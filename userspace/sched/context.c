@@ -34,6 +34,26 @@ static void lane_close(struct snpu_lane *lane)
 	*lane = (struct snpu_lane){ 0 };
 }
 
+/* Creates and binds r->size bytes at the next free addresses. After an error the caller frees r->bo, which no job can reach. */
+static int region_bind(struct snpu_target *t, struct snpu_lane *lane, struct snpu_region_mem *r, uint32_t flags)
+{
+	int err = snpu_bo_create(t->dev, r->size, flags, &r->bo);
+
+	if (!err)
+		err = snpu_bo_map(r->bo, &r->map);
+	if (err)
+		return snpu_fail_in(err, "%llu KiB on %s", (unsigned long long)(r->size + 1023) / 1024, t->info.name);
+	r->va = (lane->next_va + VA_ALIGN - 1) / VA_ALIGN * VA_ALIGN;
+	if (!snpu_range_ok(r->va, snpu_bo_size(r->bo), t->info.va_end))
+		return snpu_fail(-ENOSPC, "the address space of %s is used up; create a new session", t->info.name);
+	err = snpu_vm_bind(lane->vm, r->bo, 0, r->va, snpu_bo_size(r->bo), SNPU_BIND_READ | SNPU_BIND_WRITE);
+	if (err)
+		return err;
+	lane->next_va = r->va + snpu_bo_size(r->bo);
+	r->capacity = snpu_bo_size(r->bo);
+	return 0;
+}
+
 /* Memory of at least `size` bytes for a region; what is there stays when it is large enough. */
 static int region_need(struct snpu_session *s, struct snpu_context *c, unsigned region, uint64_t size, uint32_t flags)
 {
@@ -52,20 +72,12 @@ static int region_need(struct snpu_session *s, struct snpu_context *c, unsigned 
 		if (err)
 			return err;
 	}
-	err = snpu_bo_create(t->dev, size, flags, &r->bo);
-	if (!err)
-		err = snpu_bo_map(r->bo, &r->map);
-	if (err)
-		return snpu_fail_in(err, "%llu KiB on %s", (unsigned long long)(size + 1023) / 1024, t->info.name);
-	r->va = (lane->next_va + VA_ALIGN - 1) / VA_ALIGN * VA_ALIGN;
-	if (!snpu_range_ok(r->va, snpu_bo_size(r->bo), t->info.va_end))
-		return snpu_fail(-ENOSPC, "the address space of %s is used up; create a new session", t->info.name);
-	err = snpu_vm_bind(lane->vm, r->bo, 0, r->va, snpu_bo_size(r->bo), SNPU_BIND_READ | SNPU_BIND_WRITE);
-	if (err)
-		return err;
-	lane->next_va = r->va + snpu_bo_size(r->bo);
-	r->capacity = snpu_bo_size(r->bo);
-	return 0;
+	err = region_bind(t, lane, r, flags);
+	if (err) {
+		snpu_bo_free(r->bo);
+		*r = (struct snpu_region_mem){ .size = size };
+	}
+	return err;
 }
 
 static int context_create(struct snpu_session *s, struct snpu_context *c)

@@ -5,8 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-#define TEXT(rank, shape)	snpu_shape_text(rank, shape, (char[SNPU_SHAPE_TEXT]){ 0 }, SNPU_SHAPE_TEXT)
-
 /* Are the array's axes from `from` on the node's shape? */
 static bool tail_is(const struct snpu_array *a, unsigned from, const struct snpu_node *n)
 {
@@ -37,7 +35,7 @@ static int match_plain(const struct snpu_node *n, struct snpu_feed *f)
 		f->steps = a->shape[0];
 	} else {
 		return snpu_fail(-EINVAL, "the array for input '%s' has the shape %s; it must be [sample][step] or [step], then %s", n->name,
-				 TEXT(a->rank, a->shape), TEXT(n->rank, n->shape));
+				 SNPU_SHAPE(a->rank, a->shape), SNPU_SHAPE(n->rank, n->shape));
 	}
 	return 0;
 }
@@ -56,7 +54,7 @@ static int match_image(const struct snpu_node *n, struct snpu_feed *f, uint32_t 
 		f->samples = a->shape[0];
 	else
 		return snpu_fail(-EINVAL, "the images for input '%s' have the shape %s; each must have the %llu pixels of %s", n->name,
-				 TEXT(a->rank, a->shape), (unsigned long long)n->size, TEXT(n->rank, n->shape));
+				 SNPU_SHAPE(a->rank, a->shape), (unsigned long long)n->size, SNPU_SHAPE(n->rank, n->shape));
 	f->steps = steps;
 	return 0;
 }
@@ -78,7 +76,7 @@ static int match_one(const struct snpu_model *m, const struct snpu_input *in, st
 	err = in->encoder ? match_image(n, f, in->steps) : match_plain(n, f);
 	if (!err && (!f->samples || !f->steps))
 		err = snpu_fail(-EINVAL, "the array for input '%s' has the shape %s, which is no sample or no step", n->name,
-				TEXT(in->array->rank, in->array->shape));
+				SNPU_SHAPE(in->array->rank, in->array->shape));
 	return err;
 }
 
@@ -104,7 +102,7 @@ int snpu_feeds_match(const struct snpu_model *m, const struct snpu_input *inputs
 	for (unsigned i = 0; i < m->n_inputs; i++) {
 		if (!feeds[i].array)
 			return snpu_fail(-EINVAL, "no array was given for input '%s' %s", m->nodes[feeds[i].node].name,
-					 TEXT(m->nodes[feeds[i].node].rank, m->nodes[feeds[i].node].shape));
+					 SNPU_SHAPE(m->nodes[feeds[i].node].rank, m->nodes[feeds[i].node].shape));
 		if (feeds[i].samples != feeds[0].samples || feeds[i].steps != feeds[0].steps)
 			return snpu_fail(-EINVAL, "input '%s' has %llu samples of %llu steps, '%s' has %llu of %llu; give equal ones",
 					 m->nodes[feeds[i].node].name, (unsigned long long)feeds[i].samples, (unsigned long long)feeds[i].steps,

@@ -3,13 +3,13 @@
  * Running samples in chunks, segment after segment, and going on when a device fails: samples start from cleared state, so
  * a chunk that failed is simply done again by whoever is left. Results of a chunk count only when all of it succeeded.
  */
+#include "core/clock.h"
 #include "sched/input.h"
 #include "sched/result.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define CHUNK_BYTES	(32ull << 20)		/* of one segment's inputs and outputs */
 #define CHUNKS		16			/* at least, where there are enough samples: progress becomes visible */
@@ -22,14 +22,6 @@ struct run {
 	int64_t job_ns;
 	bool planned;				/* still on the devices that were planned */
 };
-
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
 
 static uint64_t stream_values(const struct snpu_stream *list, unsigned n)
 {
@@ -126,9 +118,9 @@ static int run_segments(struct run *run, uint64_t first, uint64_t count, unsigne
 
 		if (err)
 			return err;
-		start = now_ns();
+		start = snpu_now_ns();
 		err = snpu_context_run(s, c, variant_for(c, count), why, why_size);
-		run->job_ns += now_ns() - start;
+		run->job_ns += snpu_now_ns() - start;
 		run->r->stats.jobs++;
 		if (err == -ECANCELED)
 			return err;
@@ -169,6 +161,7 @@ static int fall_back(struct run *run, unsigned segment, uint64_t first, const ch
 {
 	struct snpu_session *s = run->s;
 	int target = s->plan.segments[segment].target, err;
+	unsigned node = s->plan.segments[segment].slots[0].node;	/* for the message: who has it now */
 
 	if (s->opts.require_device)
 		return snpu_fail(-EREMOTEIO, "%s; %llu of %llu samples were done, and going on elsewhere was not allowed", why, (unsigned long long)first,
@@ -183,7 +176,21 @@ static int fall_back(struct run *run, unsigned segment, uint64_t first, const ch
 	run->r->stats.retries++;
 	run->planned = false;
 	return snpu_result_add_fallback(run->r, "%s; from sample %llu on %s goes on, with the same results", why, (unsigned long long)first,
-					s->targets[s->plan.segments[segment < s->plan.n_segments ? segment : 0].target].info.name);
+					s->targets[s->plan.place[node].target].info.name);
+}
+
+/* A device that failed in an earlier run stays out of the session; every later run says so, too. */
+static int note_dead(struct run *run)
+{
+	const struct snpu_session *s = run->s;
+	int err = 0;
+
+	for (unsigned t = 0; t < s->n_targets && !err; t++)
+		if (s->targets[t].dead) {
+			run->planned = false;
+			err = snpu_result_add_fallback(run->r, "%s failed in an earlier run of this session and is not used any more", s->targets[t].info.name);
+		}
+	return err;
 }
 
 /* Readies all segments; a device that is gone by now is done without. */
@@ -250,7 +257,7 @@ static int run_chunks(struct run *run)
 int snpu_session_run(struct snpu_session *s, const struct snpu_input *inputs, unsigned n_inputs, struct snpu_result **out)
 {
 	struct run run = { .s = s, .planned = true };
-	int64_t start = now_ns();
+	int64_t start = snpu_now_ns();
 	int err;
 
 	atomic_store(&s->cancel, 0);
@@ -263,6 +270,8 @@ int snpu_session_run(struct snpu_session *s, const struct snpu_input *inputs, un
 	if (!err)
 		err = snpu_result_create(s, run.samples, run.steps, &run.r);
 	if (!err)
+		err = note_dead(&run);
+	if (!err)
 		err = prepare(&run, 0);
 	if (!err)
 		err = run_chunks(&run);
@@ -271,7 +280,7 @@ int snpu_session_run(struct snpu_session *s, const struct snpu_input *inputs, un
 		snpu_result_free(run.r);
 		return err;
 	}
-	run.r->stats.wall_ns = (uint64_t)(now_ns() - start);
+	run.r->stats.wall_ns = (uint64_t)(snpu_now_ns() - start);
 	run.r->stats.host_ns = run.r->stats.wall_ns - (uint64_t)run.job_ns;
 	*out = run.r;
 	return 0;

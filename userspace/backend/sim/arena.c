@@ -17,6 +17,8 @@ int arena_init(struct arena *a, uint64_t size)
 	a->mem = soft_mem_alloc(size);
 	if (!a->range || !a->mem) {
 		free(a->range);
+		if (a->mem)
+			soft_mem_free(a->mem, size);
 		return snpu_fail(-ENOMEM, "device sim: no room for %llu bytes of device memory; ask for less (sim_memory)",
 				 (unsigned long long)size);
 	}
@@ -85,6 +87,7 @@ static bool take(struct arena *a, uint64_t size, uint64_t align, uint64_t *off)
 int arena_alloc(struct arena *a, uint64_t size, uint64_t *off)
 {
 	uint64_t align = size >= 2u << 20 ? 2u << 20 : size >= 65536 ? 65536 : SNPU_PAGE;
+	uint64_t used;
 	int err;
 
 	pthread_mutex_lock(&a->lock);
@@ -93,9 +96,10 @@ int arena_alloc(struct arena *a, uint64_t size, uint64_t *off)
 		err = -ENOSPC;
 	if (!err)
 		a->used += size;
+	used = a->used;
 	pthread_mutex_unlock(&a->lock);
 	return err ? snpu_fail(err, "device sim: no room for %llu bytes in device memory (%llu of %llu in use); free buffers or open it with more sim_memory",
-			       (unsigned long long)size, (unsigned long long)a->used, (unsigned long long)a->size) : 0;
+			       (unsigned long long)size, (unsigned long long)used, (unsigned long long)a->size) : 0;
 }
 
 void arena_free(struct arena *a, uint64_t off, uint64_t size)
@@ -116,7 +120,7 @@ void arena_free(struct arena *a, uint64_t off, uint64_t size)
 	} else if (!reserve(a)) {
 		insert(a, i, off, size);
 	}					/* else: out of memory; the range is lost until the device is closed */
-	if (i && a->range[i - 1].off + a->range[i - 1].size == a->range[i].off) {
+	if (i && i < a->n && a->range[i - 1].off + a->range[i - 1].size == a->range[i].off) {
 		a->range[i - 1].size += a->range[i].size;
 		remove_at(a, i);
 	}

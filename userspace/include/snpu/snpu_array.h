@@ -43,7 +43,7 @@ SNPU_API const char *snpu_dtype_name(enum snpu_dtype dtype);
  * -E2BIG when the size does not fit into memory addresses or rank is over SNPU_MAX_RANK, -ENOMEM.
  */
 SNPU_API int snpu_array_create(enum snpu_dtype dtype, unsigned rank, const uint64_t *shape, struct snpu_array *out) SNPU_CHECKED;
-/** Frees the data and zeroes the structure. Allowed on a zeroed structure. */
+/** Frees the data and zeroes the structure. Allowed on NULL and on a zeroed structure. */
 SNPU_API void snpu_array_free(struct snpu_array *a);
 /** Writes count elements from @first on to @out, converted to float32 (rounded to nearest). -ERANGE past the end. */
 SNPU_API int snpu_array_to_f32(const struct snpu_array *a, uint64_t first, uint64_t count, float *out) SNPU_CHECKED;
