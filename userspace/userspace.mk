@@ -10,7 +10,7 @@ SNPU_SRCS = $(wildcard userspace/core/*.c userspace/device/*.c userspace/backend
 SNPU_OBJS = $(SNPU_SRCS:.c=.o) $(ENGINE_OBJS)
 SNPU_LIBS = $(shell $(PKG_CONFIG) --libs libdrm libzip libpng) -lm
 NIR_OBJS  = $(patsubst %.c,%.o,$(wildcard userspace/load/nir/*.c))
-NIR_LIBS  = -lz
+NIR_LIBS  = -lz -lm
 
 CFLAGS_userspace/kernels/scalar.o := -fno-tree-vectorize
 CFLAGS_userspace/kernels/avx2.o := -mavx2 -mno-fma

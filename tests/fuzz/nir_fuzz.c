@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Damaged .nir files: bytes flipped, overwritten, cut off, put elsewhere, the same ones in every run. Each must give an error
- * with a sentence or a model that can be looked at; a crash, a leak (under a sanitizer) or a hang fails. A damaged file
- * can make HDF5 itself crash; each batch runs in a child of its own (the harness does that) and names the case.
+ * with a sentence or a model that can be looked at; a crash, a leak (under a sanitizer) or a hang fails. Each batch runs in
+ * a child of its own (the harness does that), so that a crash ends only its batch.
  *
  * NIR_FUZZ_CASES sets how many a file gets. With -DLIBFUZZER it is an entry point for libFuzzer instead.
  */

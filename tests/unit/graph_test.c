@@ -258,6 +258,26 @@ TEST(calls_that_are_refused)
 	m = rig_chain(2);
 	EXPECT_EQ(snpu_model_add_node(m, "y", "LIF"), -EBUSY);
 	EXPECT_EQ(snpu_model_add_edge(m, 0, 1), -EBUSY);
+	EXPECT_EQ(snpu_model_add_note(m, SNPU_NOTE_INFO, "late", "", "too late"), -EBUSY);
+	EXPECT_EQ(snpu_model_set_format(m, "late"), -EBUSY);
+	snpu_model_free(m);
+}
+
+/* Names go to terminals and into JSON: UTF-8 without control characters, and errors quote files without them. */
+TEST(names_are_text)
+{
+	static const char *const good[] = { "fc1", "a/b.c", "schicht_\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\xa7\xa0", "\xc2\xa0" };
+	static const char *const bad[] = { "\033[2J", "a\nb", "\x7f", "\xff", "\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc2\x9b", "x\xe2\x82" };
+	struct snpu_model *m = rig_model();
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		EXPECT_GE(snpu_model_add_node(m, good[i], "LIF"), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		EXPECT_EQ(snpu_model_add_node(m, bad[i], "LIF"), -EINVAL);
+		EXPECT_CONTAINS(snpu_last_error(), "UTF-8");
+	}
+	EXPECT_EQ(snpu_model_add_node(m, "x", "\033[2J"), -EINVAL);
+	EXPECT_CONTAINS(snpu_last_error(), "'?[2J'");
 	snpu_model_free(m);
 }
 

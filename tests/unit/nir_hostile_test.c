@@ -258,6 +258,38 @@ TEST(a_single_node_is_a_graph)
 	snpu_model_free(m);
 }
 
+/* Whole numbers of the metadata in digits: a reader that takes T for an integer must not see the 2 of "2e+01". */
+TEST(metadata_as_text)
+{
+	static const struct { double v; const char *text; } cases[] = { { 20, "20" }, { 100, "100" }, { 1e6, "1000000" }, { 0.001, "0.001" }, { 25, "25" } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct snpu_model *m;
+		struct build b;
+		double v[3] = { 1, 2, 3 };
+		hsize_t n = 3;
+		hid_t meta;
+
+		build_open(&b, false);
+		put_string(b.node, "type", "Scale", false);
+		put_numbers(b.node, "scale", H5T_IEEE_F32LE, 1, &n, v, NULL);
+		meta = H5Gcreate2(b.node, "metadata", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+		put_numbers(meta, "T", i & 1 ? H5T_IEEE_F64LE : H5T_STD_I64LE, 0, NULL, &cases[i].v, NULL);
+		if (cases[i].v < 1) {
+			H5Ldelete(meta, "T", H5P_DEFAULT);
+			put_numbers(meta, "T", H5T_IEEE_F64LE, 0, NULL, &cases[i].v, NULL);
+		}
+		put_string(meta, "by", "Snn", true);
+		put_string(b.file, "version", "1.0\033[2J", true);
+		H5Gclose(meta);
+		ASSERT_EQ(build_load(&b, &m), 0);
+		EXPECT_STREQ(snpu_model_metadata(m, "T"), cases[i].text);
+		EXPECT_STREQ(snpu_model_metadata(m, "by"), "Snn");
+		EXPECT_STREQ(snpu_model_format(m), "NIR 1.0");
+		snpu_model_free(m);
+	}
+}
+
 /* --- files made to hurt ------------------------------------------------------------------------------------------- */
 
 /* Builds input -> x -> output with x as `make` makes it; it must be refused with `says`. */

@@ -23,6 +23,15 @@ const char *snpu_last_error(void)
 	return sentence;
 }
 
+/* Sentences quote files, and go to terminals. */
+static void keep(char *text)
+{
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 127)
+			*c = '?';
+	memcpy(sentence, text, sizeof(sentence));
+}
+
 int snpu_fail(int err, const char *fmt, ...)
 {
 	char text[sizeof(sentence)];	/* the arguments may point into the sentence */
@@ -31,7 +40,7 @@ int snpu_fail(int err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	memcpy(sentence, text, sizeof(text));
+	keep(text);
 	return err;
 }
 
@@ -46,7 +55,7 @@ int snpu_fail_in(int err, const char *fmt, ...)
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof(text))
 		snprintf(text + n, sizeof(text) - (size_t)n, ": %.*s", (int)(sizeof(text) - (size_t)n), sentence);
-	memcpy(sentence, text, sizeof(text));
+	keep(text);
 	return err;
 }
 

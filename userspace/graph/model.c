@@ -55,16 +55,48 @@ static int model_node(struct snpu_model *m, unsigned node, struct snpu_node **ou
 	return 0;
 }
 
+/* Bytes of the UTF-8 character at s, 0 when it is none or a control character. */
+static unsigned character(const unsigned char *s)
+{
+	unsigned n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+
+	if (s[0] < ' ' || s[0] == 127 || (s[0] == 0xc2 && s[1] < 0xa0))
+		return 0;
+	for (unsigned i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90))
+		return 0;			/* longer than needed, half of a surrogate pair, past the last character */
+	return n;
+}
+
+/* Names are shown on terminals and written to JSON. */
+static int check_name(const char *name)
+{
+	const unsigned char *s = (const unsigned char *)name;
+	unsigned n;
+
+	if (!name[0] || strlen(name) > SNPU_NAME_MAX)
+		return snpu_fail(-EINVAL, "a node's name has %zu bytes; give it 1 to %u", strlen(name), SNPU_NAME_MAX);
+	for (; *s; s += n) {
+		n = character(s);
+		if (!n)
+			return snpu_fail(-EINVAL, "byte %zu of a node's name is 0x%02x, which is no printable UTF-8 text; rename the node",
+					 (size_t)(s - (const unsigned char *)name), *s);
+	}
+	return 0;
+}
+
 int snpu_model_add_node(struct snpu_model *m, const char *name, const char *type)
 {
 	const struct snpu_kind *kind = snpu_kind_find(type);
 	struct snpu_node n = { .kind = kind, .start_dim = 1, .end_dim = -1 };
 	int err = model_open(m);
 
+	if (!err)
+		err = check_name(name);
 	if (err)
 		return err;
-	if (!name[0] || strlen(name) > SNPU_NAME_MAX)
-		return snpu_fail(-EINVAL, "a node's name has %zu bytes; give it 1 to %u", strlen(name), SNPU_NAME_MAX);
 	if (!kind && snpu_kind_later(type))
 		return snpu_fail(-ENOTSUP, "node '%s' is a %s, which is not supported yet (docs/not-yet.md); export the network without it",
 				 name, type);
@@ -223,8 +255,11 @@ int snpu_model_set_metadata(struct snpu_model *m, const char *key, const char *t
 
 int snpu_model_set_format(struct snpu_model *m, const char *format)
 {
-	char *copy = snpu_arena_strdup(&m->arena, format);
+	int err = model_open(m);
+	char *copy = err ? NULL : snpu_arena_strdup(&m->arena, format);
 
+	if (err)
+		return err;
 	if (!copy)
 		return -ENOMEM;
 	m->format = copy;
@@ -250,9 +285,11 @@ int snpu_note_add(struct snpu_arena *a, struct snpu_note **notes, unsigned *n, u
 
 int snpu_model_add_note(struct snpu_model *m, enum snpu_note_kind kind, const char *rule, const char *node, const char *fmt, ...)
 {
+	int err = model_open(m);
 	va_list ap;
-	int err;
 
+	if (err)
+		return err;
 	va_start(ap, fmt);
 	err = snpu_note_add(&m->arena, &m->notes, &m->n_notes, &m->cap_notes, kind, rule, node, fmt, ap);
 	va_end(ap);

@@ -6,6 +6,7 @@
  * Files may be damaged or hostile: everything that is read has a limit, the order of groups and edges means nothing.
  */
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,6 +196,7 @@ static int resolve_names(struct reader *r, const char *prefix, const struct grap
 			 struct child **alias)
 {
 	unsigned unused = 0;
+	char node[2 * H5X_NAME];
 
 	*unknown = NULL;
 	for (uint64_t i = 0; i < n_ends; i++) {
@@ -219,7 +221,8 @@ static int resolve_names(struct reader *r, const char *prefix, const struct grap
 		return snpu_fail(-EBADMSG, "edges of graph '%s' name the node '%s', which does not exist, and %u nodes are without edges, so it cannot be told which is meant; check the program that wrote the file",
 				 GRAPH(prefix), *unknown, unused);
 	(*alias)->used = true;
-	return snpu_model_add_note(r->model, SNPU_NOTE_ASSUMED, "edge-repaired", (*alias)->name,
+	snprintf(node, sizeof(node), "%s%s", prefix, (*alias)->name);
+	return snpu_model_add_note(r->model, SNPU_NOTE_ASSUMED, "edge-repaired", node,
 				   "edges of graph '%s' name '%s', which does not exist; taken to mean this node, the only one without edges", GRAPH(prefix), *unknown);
 }
 
@@ -282,9 +285,13 @@ static int read_graph(struct reader *r, const struct h5x_dir *group, const char 
 	return err;
 }
 
-/* The shortest text that reads back as the same number. */
+/* The shortest text that reads back as the same number; whole numbers in digits, so that T = 20 is "20" and not "2e+01". */
 static void number_text(double v, char text[H5X_NAME])
 {
+	if (v == rint(v) && fabs(v) < 1e15) {
+		snprintf(text, H5X_NAME, "%.0f", v);
+		return;
+	}
 	for (int digits = 1; digits <= 17; digits++) {
 		snprintf(text, H5X_NAME, "%.*g", digits, v);
 		if (strtod(text, NULL) == v)
@@ -336,8 +343,10 @@ static int read_version(struct reader *r, const struct h5x_dir *file)
 	char version[H5X_NAME], format[64] = "NIR";
 	uint64_t set;
 
-	if (h5x_dir_find(file, "version", &set) == 1 && !h5x_read_string(&r->x, set, "version", version))
+	if (h5x_dir_find(file, "version", &set) == 1 && !h5x_read_string(&r->x, set, "version", version)) {
+		version[strspn(version, "0123456789.abcdefghijklmnopqrstuvwxyz+-")] = 0;	/* it is shown as it is */
 		snprintf(format, sizeof(format), "NIR %.32s", version);
+	}
 	return snpu_model_set_format(r->model, format);
 }
 
