@@ -121,6 +121,8 @@ for device in cpu sim; do
 	ok "$device: -q prints one class a line" says 0 '^7$' run --device $device --samples 1 -q
 done
 ok "card's simulator and CPU recorded the same bits" "$snpu" compare "$tmp/sim.npz" "$tmp/cpu.npz"
+ok "a path that is no UTF-8 breaks no JSON" sh -c "cp $model '$tmp'/\$(printf 'm\\377').nir && '$snpu' run '$tmp'/\$(printf 'm\\377').nir -i '$tmp/one.npy' -d cpu --json | '$python' -c \"
+import json, sys; d = json.load(sys.stdin); assert d['model']['file'].endswith('m?.nir') and d['answer']['classes'] == [7]\""
 ok "a recorded sum is what the reference data has" npz "(z[0]['output'].sum(1) == z[1]['torch_counts']).all()" "$tmp/sim.npz" "$images"
 for isa in scalar avx2; do
 	ok "kernels $isa give the same bits" env SNPU_CPU=$isa "$snpu" run "$model" --input "$images" --device cpu -q --nodes output,lif1,lif1.v,lif2.v --record "$tmp/$isa.npz"
@@ -129,6 +131,9 @@ done
 ok "one node on the CPU, the rest on the device: same bits" run --device sim --place fc2=cpu -q --nodes output,lif1,lif1.v,lif2.v --record "$tmp/mixed.npz"
 ok "... as without" "$snpu" compare -q "$tmp/sim.npz" "$tmp/mixed.npz"
 ok "the placement says why" says 0 'fc2 +Linear +256→10 +cpu +asked for' run --device sim --samples 1 --place fc2=cpu
+ok "... for each node" says 0 'fc1 +Affine +784→256 +sim +first choice: executes LINEAR, 785 KiB fit' run --device sim --samples 1
+ok "... in JSON, too, without an empty one" json "all(p['reason'] for p in d['placement']) and d['placement'][1]['reason'].startswith('first choice')" run --device sim --samples 1 --json
+ok "... in a table of at most 100 columns" sh -c "! '$snpu' run $model --input $images --device sim --samples 1 | sed -n '/^placed/,/^$/p' | grep -E '.{101}'"
 ok "--samples A:B takes those samples" says 0 '^5$' run --device cpu --samples 2:3 -q
 ok "--samples A:B compares with the right rows" says 0 'all 100 equal' run --device cpu --samples 500:510 --expect "$images:torch_counts"
 ok "--expect that is not met: status 4 and how much" says 4 'DIFFER, by up to' run --device cpu --samples 50 --dt 3ms --expect "$images:torch_counts"

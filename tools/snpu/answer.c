@@ -151,7 +151,7 @@ static enum snpu_exit expect_one(struct snpu_run *run, const struct snpu_array *
 			different += !(d <= run->opts->tolerance);
 			largest = isnan(d) ? HUGE_VAL : fmax(largest, d);
 		}
-	json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:I, s:I, s:f, s:f, s:b}", "source", source, "node", r.name, "kind", counts ? "counts" : "values",
+	json_array_append_new(rows, json_pack("{s:o, s:s, s:s, s:I, s:I, s:f, s:f, s:b}", "source", snpu_cli_string(source), "node", r.name, "kind", counts ? "counts" : "values",
 					      "elements", (json_int_t)(v.samples * each), "different", (json_int_t)different, "largest", isinf(largest) ? 1e308 : largest,
 					      "tolerance", run->opts->tolerance, "equal", !different));
 	return different ? SNPU_EXIT_DIFFERENT : SNPU_EXIT_OK;

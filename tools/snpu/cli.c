@@ -39,6 +39,20 @@ void snpu_cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 	argp_parse(argp, argc, argv, 0, NULL, input);
 }
 
+json_t *snpu_cli_string(const char *s)
+{
+	json_t *text = json_string(s);
+	char *copy = text ? NULL : strdup(s);
+
+	for (char *c = copy; c && *c; c++)
+		if (*c & 0x80)
+			*c = '?';
+	if (!text)
+		text = json_string(copy ? copy : "?");
+	free(copy);
+	return text;
+}
+
 static enum snpu_exit fail(enum snpu_exit status, const char *hint, const char *sentence)
 {
 	fflush(stdout);
@@ -48,7 +62,8 @@ static enum snpu_exit fail(enum snpu_exit status, const char *hint, const char *
 	if (cli.json) {
 		json_t *facts = snpu_cli_facts();
 
-		json_object_set_new(facts, "error", json_pack("{s:i, s:s, s:s?}", "exit", status, "message", sentence, "next", hint));
+		json_object_set_new(facts, "error", json_pack("{s:i, s:o, s:o}", "exit", status, "message", snpu_cli_string(sentence), "next",
+							       hint ? snpu_cli_string(hint) : json_null()));
 		snpu_cli_print_json(facts);
 	}
 	return status;

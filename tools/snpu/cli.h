@@ -51,6 +51,9 @@ void snpu_cli_json(bool on);
 enum snpu_exit snpu_cli_fail(enum snpu_exit status, const char *hint, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 enum snpu_exit snpu_cli_fail_library(enum snpu_exit status, const char *hint);
 
+/* A string for JSON; where `s` (a path, a name from a file) is not UTF-8, with '?' for what is not ASCII. */
+json_t *snpu_cli_string(const char *s);
+
 /* {"format": 1, "command": ..., "version": ...}, to which a command adds its facts. */
 json_t *snpu_cli_facts(void);
 /* Prints the facts as JSON and frees them; false when stdout does not take them. */

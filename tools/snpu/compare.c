@@ -111,7 +111,7 @@ static bool same_shape(const struct snpu_array *a, const struct snpu_array *b)
 
 static json_t *compare_arrays(const char *name, const struct snpu_array *a, const struct snpu_array *b, double tolerance)
 {
-	json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:f, s:n}", "name", name, "shape", snpu_array_shape(a), "dtype", snpu_dtype_name(a->dtype),
+	json_t *row = json_pack("{s:o, s:s, s:s, s:s, s:I, s:I, s:f, s:n}", "name", snpu_cli_string(name), "shape", snpu_array_shape(a), "dtype", snpu_dtype_name(a->dtype),
 				"verdict", "equal", "elements", (json_int_t)a->count, "different", (json_int_t)0, "largest", 0.0, "first");
 	uint64_t different = 0;
 	double largest = 0;
@@ -150,7 +150,7 @@ static enum snpu_exit compare_all(struct snpu_bundle b[2], double tolerance, jso
 		const char *name = snpu_bundle_name(&b[0], i);
 
 		if (!single && !snpu_bundle_has(&b[1], name)) {
-			json_array_append_new(rows, json_pack("{s:s, s:s}", "name", name, "verdict", "only in the first"));
+			json_array_append_new(rows, json_pack("{s:o, s:s}", "name", snpu_cli_string(name), "verdict", "only in the first"));
 			continue;
 		}
 		st = snpu_bundle_read(&b[0], name, 0, &x);
@@ -165,7 +165,7 @@ static enum snpu_exit compare_all(struct snpu_bundle b[2], double tolerance, jso
 	}
 	for (unsigned int i = 0; i < snpu_bundle_count(&b[1]) && !st && !single; i++)
 		if (!snpu_bundle_has(&b[0], snpu_bundle_name(&b[1], i)))
-			json_array_append_new(rows, json_pack("{s:s, s:s}", "name", snpu_bundle_name(&b[1], i), "verdict", "only in the second"));
+			json_array_append_new(rows, json_pack("{s:o, s:s}", "name", snpu_cli_string(snpu_bundle_name(&b[1], i)), "verdict", "only in the second"));
 	return st;
 }
 
@@ -197,7 +197,7 @@ static void print_text(const json_t *facts, const struct options *o)
 	SNPU_ROW(&t, "array", "type", "shape", "elements", "", "");
 	json_array_foreach(snpu_fact(facts, "arrays"), i, row)
 		SNPU_ROW(&t, snpu_fact_text(row, "name"), snpu_fact_text(row, "dtype"), snpu_fact_text(row, "shape"),
-			 snpu_text_count(SNPU_TEXT, snpu_fact_number(row, "elements")), snpu_fact_text(row, "verdict"), row_detail(row, detail, sizeof(detail)));
+			 snpu_fact(row, "elements") ? snpu_text_count(SNPU_TEXT, snpu_fact_number(row, "elements")) : "", snpu_fact_text(row, "verdict"), row_detail(row, detail, sizeof(detail)));
 	fprintf(f, "%-*s%s  with  %s\n", SNPU_LABEL, "compare", o->path[0], o->path[1]);
 	snpu_table_print(&t, f, "");
 	fprintf(f, "%-*s%s%s\n", SNPU_LABEL, "result", json_is_true(snpu_fact(facts, "equal")) ? "equal" : "DIFFERENT",
@@ -229,7 +229,7 @@ enum snpu_exit snpu_cmd_compare(int argc, char **argv)
 	json_array_foreach(rows, i, row)
 		same &= strcmp(snpu_fact_text(row, "verdict"), "equal") == 0;
 	facts = snpu_cli_facts();
-	json_object_set_new(facts, "files", json_pack("[s, s]", o.path[0], o.path[1]));
+	json_object_set_new(facts, "files", json_pack("[o, o]", snpu_cli_string(o.path[0]), snpu_cli_string(o.path[1])));
 	json_object_set_new(facts, "tolerance", o.tolerance < 0 ? json_null() : json_real(o.tolerance));
 	json_object_set_new(facts, "equal", json_boolean(same));
 	json_object_set_new(facts, "arrays", rows);

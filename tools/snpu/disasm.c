@@ -14,6 +14,7 @@
 
 #include "bundle.h"
 #include "device.h"
+#include "feed.h"
 #include "text.h"
 
 struct options {
@@ -125,8 +126,7 @@ static enum snpu_exit compile_session(const struct options *o, struct snpu_devic
 {
 	struct snpu_device_info info = { .sz = sizeof(info) };
 	struct snpu_session_opts so = { .sz = sizeof(so), .devices = &device, .n_devices = 1 };
-	const char *t = snpu_model_metadata(model, "T");
-	uint64_t steps = o->steps ? o->steps : t ? strtoull(t, NULL, 10) : 1;
+	uint64_t steps = o->steps ? o->steps : snpu_feed_model_steps(model);
 	struct snpu_session *session;
 	struct snpu_session_info plan;
 	json_t *segments = json_array();
@@ -168,7 +168,7 @@ static void print_text(const json_t *facts)
 	json_array_foreach(snpu_fact(facts, "segments"), i, segment) {
 		fprintf(f, "%ssegment %zu on %s, %.0f bytes, nodes:", i ? "\n" : "", i, snpu_fact_text(segment, "device"), snpu_fact_number(segment, "bytes"));
 		json_array_foreach(snpu_fact(segment, "nodes"), k, node)
-			fprintf(f, " %zu=%s", k + 1, json_string_value(node));
+			fprintf(f, " [%zu] %s", k + 1, json_string_value(node));
 		fputc('\n', f);
 		json_array_foreach(snpu_fact(segment, "packets"), k, p)
 			fprintf(f, "%6llx  %s\n", (unsigned long long)json_integer_value(snpu_fact(p, "pc")), snpu_fact_text(p, "text"));
@@ -191,7 +191,7 @@ enum snpu_exit snpu_cmd_disasm(int argc, char **argv)
 	if (st)
 		return st;
 	facts = snpu_cli_facts();
-	json_object_set_new(facts, "file", json_string(o.file));
+	json_object_set_new(facts, "file", snpu_cli_string(o.file));
 	if (size >= 8 && memcmp(mem, "\x89HDF\r\n\x1a\n", 8) == 0)
 		st = compile(&o, mem, size, facts);
 	else if (!size)

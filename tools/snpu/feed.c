@@ -6,7 +6,7 @@
  */
 #include "feed.h"
 
-#include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,6 +93,15 @@ static enum snpu_exit bad_shape(const char *file, const struct snpu_array *a, co
 			     file, snpu_array_shape(a), node->name, takes, snpu_array_shape(&shape), node->rank ? "" : " (one number)");
 }
 
+uint64_t snpu_feed_model_steps(const struct snpu_model *model)
+{
+	const char *t = snpu_model_metadata(model, "T");
+	char *end;
+	double v = t ? strtod(t, &end) : 0;
+
+	return t && end != t && !*end && v >= 1 && v <= SNPU_FEED_STEPS_MAX && v == rint(v) ? (uint64_t)v : 0;
+}
+
 /* Number of samples and of steps of an array, and whether its first axis counts samples. */
 static enum snpu_exit measure(struct loader *l, const char *file, const struct snpu_array *a, const struct snpu_node_info *node, bool images,
 			      uint64_t *samples, uint64_t *steps)
@@ -101,9 +110,7 @@ static enum snpu_exit measure(struct loader *l, const char *file, const struct s
 		*samples = node->size ? a->count / node->size : 0;
 		if (!*samples || *samples * node->size != a->count || (*samples > 1 && a->shape[0] != *samples))
 			return bad_shape(file, a, node, "images [sample]");
-		*steps = l->opts->steps;
-		if (!*steps && snpu_model_metadata(l->model, "T"))
-			*steps = strtoull(snpu_model_metadata(l->model, "T"), NULL, 10);
+		*steps = l->opts->steps ? l->opts->steps : snpu_feed_model_steps(l->model);
 		if (!*steps)
 			return snpu_cli_fail(SNPU_EXIT_USAGE, "--steps 25", "%s holds images, and the model's file does not say for how many time steps", file);
 		return SNPU_EXIT_OK;
@@ -170,7 +177,7 @@ static json_t *input_facts(const struct snpu_node_info *node, const struct snpu_
 
 	for (unsigned int i = 0; i < a->rank; i++)
 		json_array_append_new(shape, json_integer((json_int_t)a->shape[i]));
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:s}", "node", node->name, "file", file, "array", array, "dtype", snpu_dtype_name(a->dtype), "shape", shape,
+	return json_pack("{s:s, s:o, s:o, s:s, s:o, s:s}", "node", node->name, "file", snpu_cli_string(file), "array", snpu_cli_string(array), "dtype", snpu_dtype_name(a->dtype), "shape", shape,
 			 "encoding", images ? "diffusion" : "none");
 }
 
@@ -239,7 +246,7 @@ static enum snpu_exit take_labels(struct snpu_feed *f, const struct snpu_array *
 	for (uint64_t i = 0; i < f->samples; i++) {
 		float v;
 
-		if (snpu_array_to_f32(a, first + i, 1, &v) || v != (float)(int64_t)v)
+		if (snpu_array_to_f32(a, first + i, 1, &v) || !(fabsf(v) < 1e9f) || v != rintf(v))
 			return snpu_cli_fail(SNPU_EXIT_FAILURE, NULL, "%s: label %llu is not a whole number", file, (unsigned long long)(first + i));
 		f->labels[i] = (int64_t)v;
 	}

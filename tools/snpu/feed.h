@@ -11,6 +11,7 @@
 #include "bundle.h"
 
 #define SNPU_FEED_INPUTS	16		/* Input nodes */
+#define SNPU_FEED_STEPS_MAX	100000000	/* time steps of a sample that people can ask for */
 
 enum snpu_feed_encode { SNPU_FEED_AUTO, SNPU_FEED_DIFFUSION, SNPU_FEED_NONE };
 
@@ -32,6 +33,9 @@ struct snpu_feed {
 	int64_t *labels;			/* [samples]; NULL: none */
 	json_t *facts;				/* [{"node", "source", "dtype", "shape", "encoding"}] */
 };
+
+/* Time steps that the model's file asks for in metadata/T; 0 when it says nothing, or nothing possible. */
+uint64_t snpu_feed_model_steps(const struct snpu_model *model);
 
 /* Reads the files. Prints what is wrong. `f` is to be closed in any case. */
 enum snpu_exit snpu_feed_open(struct snpu_feed *f, const struct snpu_model *model, const struct snpu_feed_opts *opts);

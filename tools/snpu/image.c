@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IMAGE_SIDE_MAX	16384u			/* pixels; bounds what a small file can make us allocate */
+#define IMAGE_SIDE_MAX	16384u			/* pixels; bounds what a file can make us allocate */
+#define PIXELS_A_BYTE	(8 * 1100u)		/* 8 in a byte, and deflate cannot shrink by more than 1032 */
 
 bool snpu_image_is(const void *mem, size_t size)
 {
@@ -62,6 +63,8 @@ static const char *png_parse(const void *mem, size_t size, uint64_t elements, st
 		return "the PNG header is damaged";
 	if (png.width > IMAGE_SIDE_MAX || png.height > IMAGE_SIDE_MAX)
 		problem = "it is larger than 16384 pixels on a side";
+	else if ((uint64_t)png.width * png.height / PIXELS_A_BYTE > size)
+		problem = "its header claims more pixels than its data can hold";
 	else
 		problem = png_decode(&png, elements, out);
 	png_image_free(&png);

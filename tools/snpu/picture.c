@@ -64,7 +64,7 @@ enum snpu_exit snpu_run_write_record(struct snpu_run *run)
 	if (run->opts->record)
 		err = names && arrays ? snpu_npz_write(run->opts->record, n, names, arrays) : -ENOMEM;
 	if (run->opts->record && !err)
-		json_object_set_new(run->facts, "record", json_pack("{s:s, s:O}", "file", run->opts->record, "arrays", written));
+		json_object_set_new(run->facts, "record", json_pack("{s:o, s:O}", "file", snpu_cli_string(run->opts->record), "arrays", written));
 	json_decref(written);
 	free(names);
 	free(arrays);
@@ -102,14 +102,16 @@ static void subtitle(const struct snpu_run *run, char *text, size_t size)
 {
 	const json_t *answer = snpu_fact(run->facts, "answer"), *k = json_array_get(snpu_fact(answer, "classes"), 0);
 	const json_t *label = json_array_get(snpu_fact(answer, "labels"), 0);
+	double dt = snpu_fact_number(run->facts, "time.dt");
 	char class[64] = "";
 
 	if (json_is_integer(k) && json_is_integer(label))
 		snprintf(class, sizeof(class), " · class %lld (label %lld)", (long long)json_integer_value(k), (long long)json_integer_value(label));
 	else if (json_is_integer(k))
 		snprintf(class, sizeof(class), " · class %lld", (long long)json_integer_value(k));
-	snprintf(text, size, "sample %.0f%s · %.0f steps of %s · %s: %s", snpu_fact_number(run->facts, "time.first_sample"), class,
-		 snpu_fact_number(run->facts, "time.steps"), snpu_text_seconds(SNPU_TEXT, snpu_fact_number(run->facts, "time.dt")),
+	snprintf(text, size, "sample %.0f%s · %s%s%s · %s: %s", snpu_fact_number(run->facts, "time.first_sample"), class,
+		 snpu_text_of(SNPU_TEXT, snpu_fact_number(run->facts, "time.steps"), "step"), dt > 0 ? " of " : "",
+		 dt > 0 ? snpu_text_seconds(SNPU_TEXT, dt) : "",
 		 snpu_fact_text(run->facts, "device.name"), snpu_device_words(snpu_fact(run->facts, "device")));
 }
 
@@ -153,6 +155,6 @@ enum snpu_exit snpu_run_write_raster(struct snpu_run *run)
 	err = write_svg(run->opts->raster, &picture);
 	if (err)
 		return snpu_cli_fail(SNPU_EXIT_FAILURE, "choose a file in a directory that you may write to", "cannot write %s: %s", run->opts->raster, strerror(err));
-	json_object_set_new(run->facts, "raster", json_pack("{s:s, s:i}", "file", run->opts->raster, "panels", picture.panels));
+	json_object_set_new(run->facts, "raster", json_pack("{s:o, s:i}", "file", snpu_cli_string(run->opts->raster), "panels", picture.panels));
 	return SNPU_EXIT_OK;
 }

@@ -62,7 +62,7 @@ static json_t *model_facts(const struct snpu_run *run)
 		parameters += n.parameters;
 		neurons += n.neuron ? n.size : 0;
 	}
-	return json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "file", run->opts->model, "format", snpu_model_format(m), "nodes", snpu_model_node_count(m),
+	return json_pack("{s:o, s:s, s:i, s:o, s:o, s:o, s:o}", "file", snpu_cli_string(run->opts->model), "format", snpu_model_format(m), "nodes", snpu_model_node_count(m),
 			 "compute_nodes", whole(compute), "neurons", whole(neurons), "weights", whole(weights), "parameters", whole(parameters));
 }
 

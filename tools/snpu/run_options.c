@@ -165,8 +165,8 @@ static error_t parse_value(int key, char *arg, struct argp_state *state)
 	case OPT_STEPS: {
 		uint64_t v = whole(state, "--steps", arg, 0, NULL);
 
-		if (v < 1 || v > 100000000)
-			argp_error(state, "--steps takes 1 to 100000000, not '%s'", arg);
+		if (v < 1 || v > SNPU_FEED_STEPS_MAX)
+			argp_error(state, "--steps takes 1 to %d, not '%s'", SNPU_FEED_STEPS_MAX, arg);
 		o->feed.steps = (uint32_t)v;
 		return 0;
 	}
