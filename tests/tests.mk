@@ -87,7 +87,7 @@ CHECK += check-vm
 # Everything that parses or executes what others wrote, again under ASan and UBSan, in a build tree of its own.
 .PHONY: check-san
 check-san:	## host tests and fuzzers under the address and undefined-behaviour sanitizers
-	$(Q)$(MAKE) --no-print-directory SAN=1 check-unit check-conformance check-programs check-model
+	$(Q)$(MAKE) --no-print-directory SAN=1 check-unit check-conformance check-programs check-model check-images
 CHECK += check-san
 
 # What a submission costs, in the VM with an emulated NVMe disk beside the card.

@@ -36,6 +36,17 @@ demo-host: $(SNPU_BIN)	## the same without root, VM or driver: the card's simula
 	$(Q)tools/demo host $(O)
 
 # --- tests ----------------------------------------------------------------------------------------------------
+# Damaged images, the same ones every time. IMAGE_FUZZ_CASES=100000 for a longer look.
+IMAGE_FUZZ := $(O)/tests/fuzz/image_fuzz
+$(O)/tests/fuzz/image_fuzz.o: ALL_CFLAGS += -Itools/snpu $(shell $(PKG_CONFIG) --cflags jansson libpng)
+$(IMAGE_FUZZ): $(O)/tests/fuzz/image_fuzz.o $(O)/tools/snpu/image.o $(LIBSNPU_A)
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(SNPU_LIBS) -o $@
+.PHONY: check-images
+check-images: $(IMAGE_FUZZ)	## damaged PNG and PGM images
+	$(Q)tests/run-tap.sh $(IMAGE_FUZZ)
+CHECK += check-images
+
 .PHONY: check-tools
 check-tools: $(SNPU_BIN) $(EXAMPLES)	## the snpu command as people use it; examples, manual pages, completion
 	$(Q)tests/run-tap.sh "tests/e2e/cli_test.sh $(O)"
