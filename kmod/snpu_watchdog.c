@@ -63,8 +63,12 @@ static void snpu_watchdog_progress(struct snpu_device *snpu)
 {
 	struct snpu_watchdog *dog = &snpu->watchdog;
 	u32 slot = readl(&snpu_fw_header(snpu)->running_queue);
-	u64 progress = 0, done = 0;
+	u64 progress = 0, done = atomic64_read(&snpu->jobs_done);
 
+	/*
+	 * Short jobs may be over between any two looks, so an idle engine says nothing as long as
+	 * jobs end.
+	 */
 	if (slot < SNPU_QUEUES) {
 		progress = readq(&snpu_queue_ctx(snpu, slot)->progress);
 		done = readq(&snpu_queue_ctx(snpu, slot)->seqno_done);

@@ -32,7 +32,7 @@ struct snpu_watchdog {
 	u32 slot;
 	/** @progress: Packets of its job, last seen. */
 	u64 progress;
-	/** @done: Its jobs done, last seen. */
+	/** @done: Its jobs done, or those of the card when the engine was idle, last seen. */
 	u64 done;
 	/** @progress_at: When any of the three changed, in jiffies. */
 	unsigned long progress_at;
