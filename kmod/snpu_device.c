@@ -79,15 +79,12 @@ static int snpu_device_dma_init(struct snpu_device *snpu)
 
 	/* What an entry of the page tables can hold. */
 	err = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(fls64(SNPU_PTE_ADDR_MASK)));
-	if (err)
-		err = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(32));
 	if (err) {
 		drm_err(&snpu->drm, "the machine gives no DMA addresses the card can use, error %d; check its IOMMU\n",
 			err);
 		return err;
 	}
 	dma_set_max_seg_size(dev, UINT_MAX);
-	pci_set_master(to_pci_dev(dev));
 	return 0;
 }
 
@@ -189,12 +186,16 @@ static int snpu_device_soft_init(struct snpu_device *snpu)
 {
 	int err;
 
+	/* First: what snpu_device_stop() needs, whichever step fails. */
+	snpu_mbox_init(snpu);
+	snpu_watchdog_init(snpu);
+	err = snpu_reset_init(snpu);
+	if (err)
+		return err;
 	INIT_LIST_HEAD(&snpu->objects.bos);
 	INIT_LIST_HEAD(&snpu->objects.vms);
 	spin_lock_init(&snpu->queues_lock);
 	ida_init(&snpu->asids);
-	snpu_mbox_init(snpu);
-	snpu_watchdog_init(snpu);
 	snpu->sched_wq = alloc_workqueue("snpu-sched", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!snpu->sched_wq)
 		return -ENOMEM;
@@ -204,10 +205,7 @@ static int snpu_device_soft_init(struct snpu_device *snpu)
 	err = drmm_mutex_init(&snpu->drm, &snpu->objects.lock);
 	if (err)
 		return err;
-	err = drmm_mutex_init(&snpu->drm, &snpu->mmu_lock);
-	if (err)
-		return err;
-	return snpu_reset_init(snpu);
+	return drmm_mutex_init(&snpu->drm, &snpu->mmu_lock);
 }
 
 static void snpu_device_announce(struct snpu_device *snpu)

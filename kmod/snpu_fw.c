@@ -12,6 +12,7 @@
 
 #include "snpu_device.h"
 #include "snpu_fw.h"
+#include "snpu_mmu.h"
 
 #define SNPU_FW_TIMEOUT_MS	10000
 #define SNPU_FW_NEXT		"install the snpu firmware that belongs to this driver"
@@ -104,12 +105,19 @@ int snpu_fw_load(struct snpu_device *snpu)
 	return err ?: snpu_fw_check(snpu, snpu->fw);
 }
 
-/* Stops the engine at once and halts the core. Reading back makes sure that it has happened. */
-void snpu_fw_stop(struct snpu_device *snpu)
+/*
+ * Stops the engine at once and halts the core. Whatever it returns, the card is cut off from the
+ * memory of the machine afterwards; 0: it has ended its last access by itself.
+ */
+int snpu_fw_stop(struct snpu_device *snpu)
 {
+	int err;
+
 	snpu_write(snpu, SNPU_REG_RESET, SNPU_RESET_KEY);
 	snpu_write(snpu, SNPU_REG_MMU_INVALIDATE, SNPU_MMU_INVALIDATE_ALL_MASK);
-	snpu_read(snpu, SNPU_REG_BOOT_STATUS);
+	err = snpu_mmu_wait_idle(snpu);
+	pci_clear_master(to_pci_dev(snpu->drm.dev));
+	return err;
 }
 
 static void snpu_fw_stage(struct snpu_device *snpu)
@@ -211,7 +219,13 @@ int snpu_fw_boot(struct snpu_device *snpu)
 {
 	int err;
 
-	snpu_fw_stop(snpu);
+	err = snpu_fw_stop(snpu);
+	if (err) {
+		drm_err(&snpu->drm, "the card does not come to rest, error %d; power it off and on\n",
+			err);
+		return err;
+	}
+	pci_set_master(to_pci_dev(snpu->drm.dev));
 	snpu_mbox_start(snpu);
 	snpu_fw_stage(snpu);
 	err = snpu_fw_wait_rom(snpu);

@@ -9,6 +9,6 @@ struct snpu_device;
 
 int snpu_fw_load(struct snpu_device *snpu);
 int snpu_fw_boot(struct snpu_device *snpu);
-void snpu_fw_stop(struct snpu_device *snpu);
+int snpu_fw_stop(struct snpu_device *snpu);
 
 #endif

@@ -281,21 +281,34 @@ void snpu_mmu_unmap(struct snpu_mmu *mmu, u64 va, u64 size)
 
 /* --- invalidation ----------------------------------------------------------------------------- */
 
-/* 0: no access under an old translation is under way any more. */
+/*
+ * Until no access under a dropped translation is under way any more. -ENODEV: the card is not there;
+ * -ETIMEDOUT: it does not get there.
+ */
+int snpu_mmu_wait_idle(struct snpu_device *snpu)
+{
+	u32 status;
+	int err;
+
+	err = readx_poll_timeout(readl, snpu->regs + SNPU_REG_MMU_STATUS, status,
+				 !SNPU_GET(status, MMU_STATUS, BUSY) || status == ~0u, 50,
+				 SNPU_MMU_TIMEOUT_US);
+	return status == ~0u ? -ENODEV : err;
+}
+
+/*
+ * Also between drm_dev_unplug() and the moment in which remove() stops the card: jobs still run
+ * then. The registers are there, as remove() takes away the tables first.
+ */
 static int snpu_mmu_invalidate(struct snpu_mmu *mmu)
 {
 	struct snpu_device *snpu = mmu->snpu;
-	int idx, err;
-	u32 status;
+	int err;
 
-	if (!drm_dev_enter(&snpu->drm, &idx))
-		return 0;	/* nothing runs on a card that is gone */
 	mutex_lock(&snpu->mmu_lock);
 	snpu_write(snpu, SNPU_REG_MMU_INVALIDATE, SNPU_PUT(mmu->asid, MMU_INVALIDATE, ASID));
-	err = readx_poll_timeout(readl, snpu->regs + SNPU_REG_MMU_STATUS, status,
-				 !SNPU_GET(status, MMU_STATUS, BUSY), 50, SNPU_MMU_TIMEOUT_US);
+	err = snpu_mmu_wait_idle(snpu);
 	mutex_unlock(&snpu->mmu_lock);
-	drm_dev_exit(idx);
 	return err;
 }
 
@@ -327,8 +340,8 @@ static void snpu_mmu_prune(struct snpu_pt *pt, int level, u64 base, u64 va, u64 
 
 /*
  * Ends a change of [@va, @va + @size). When it returns, the memory that was unmapped can be given
- * away, and the tables that led to it were. A card that does not answer is reset, which stops every
- * access.
+ * away, and the tables that led to it were. A card that does not answer is cut off from memory, and
+ * reset.
  */
 void snpu_mmu_finish(struct snpu_mmu *mmu, u64 va, u64 size)
 {
@@ -338,6 +351,7 @@ void snpu_mmu_finish(struct snpu_mmu *mmu, u64 va, u64 size)
 		return;
 	snpu_mmu_prune(mmu->root, SNPU_PT_LEVELS - 1, 0, va, va + size, &dead);
 	if (mmu->live && snpu_mmu_invalidate(mmu)) {
+		pci_clear_master(to_pci_dev(mmu->snpu->drm.dev));
 		snpu_reset_schedule(mmu->snpu, "the card did not finish an MMU invalidation");
 		snpu_reset_wait(mmu->snpu);
 	}

@@ -35,5 +35,6 @@ int snpu_mmu_prepare_map(struct snpu_mmu *mmu, u64 va, u64 size, struct snpu_bo 
 void snpu_mmu_map(struct snpu_mmu *mmu, u64 va, u64 size, struct snpu_bo *bo, u64 offset, u64 prot);
 void snpu_mmu_unmap(struct snpu_mmu *mmu, u64 va, u64 size);
 void snpu_mmu_finish(struct snpu_mmu *mmu, u64 va, u64 size);
+int snpu_mmu_wait_idle(struct snpu_device *snpu);
 
 #endif
