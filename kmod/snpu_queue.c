@@ -167,7 +167,8 @@ static int snpu_queue_put_job(struct snpu_queue *queue, struct snpu_job_desc *de
 
 /*
  * Hands a job to the card; @fence signals when it is over, which is at once when the queue has
- * stopped.
+ * stopped. Waits for a reset to end: a queue that has nothing on the card survives it, and its job
+ * must not come in between, as it does when it depended on one that the reset ended.
  */
 void snpu_queue_push(struct snpu_queue *queue, struct snpu_job_desc *desc, struct snpu_fence *fence)
 {
@@ -176,9 +177,11 @@ void snpu_queue_push(struct snpu_queue *queue, struct snpu_job_desc *desc, struc
 	int idx, err;
 
 	if (drm_dev_enter(&snpu->drm, &idx)) {
+		down_read(&snpu->reset.sem);
 		spin_lock_irqsave(&queue->lock, flags);
 		err = snpu_queue_put_job(queue, desc, fence);
 		spin_unlock_irqrestore(&queue->lock, flags);
+		up_read(&snpu->reset.sem);
 		if (!err)
 			snpu_watchdog_arm(snpu);
 		drm_dev_exit(idx);
