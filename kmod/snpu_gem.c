@@ -78,6 +78,7 @@ static int snpu_vram_clear(struct snpu_device *snpu, u64 offset, u64 size)
 			return -EINTR;
 		cond_resched();
 	}
+	wmb();	/* nothing of it may be left in a write-combining buffer when others write there */
 	return 0;
 }
 
@@ -151,6 +152,7 @@ u32 snpu_bo_extent_at(const struct snpu_bo *bo, u64 offset)
 
 static int snpu_bo_extents_from_sgt(struct snpu_bo *bo, struct sg_table *sgt)
 {
+	struct device *dev = bo->base.base.dev->dev;
 	struct snpu_extent *extents;
 	struct scatterlist *sg;
 	u64 offset = 0, next = 0;
@@ -161,6 +163,12 @@ static int snpu_bo_extents_from_sgt(struct snpu_bo *bo, struct sg_table *sgt)
 	if (!extents)
 		return -ENOMEM;
 	for_each_sgtable_dma_sg(sgt, sg, i) {
+		/* Copies that need syncing would never agree with what the CPU's mappings show. */
+		if (dma_need_sync(dev, sg_dma_address(sg))) {
+			dev_err_once(dev, "the machine gives cards copies of memory (swiotlb, or caches that are not coherent); buffers in host memory do not work\n");
+			kvfree(extents);
+			return -EOPNOTSUPP;
+		}
 		if (!n || sg_dma_address(sg) != next)
 			extents[n++] = (struct snpu_extent){ offset, sg_dma_address(sg) };
 		next = sg_dma_address(sg) + sg_dma_len(sg);
