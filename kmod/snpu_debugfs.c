@@ -62,6 +62,11 @@ static void snpu_debugfs_queue(struct seq_file *m, struct snpu_device *snpu, u32
 
 	if (!queue)
 		return;
+	/* A queue that is being torn down may have lost its address space. */
+	if (!snpu_queue_use(queue)) {
+		snpu_queue_put(queue);
+		return;
+	}
 	spin_lock_irq(&queue->lock);
 	seq_printf(m, "%2u %s priority %u asid %u flags %#x jobs %llu submitted %llu pushed %llu retired %llu completed\n",
 		   slot, queue->name, queue->priority, snpu_vm_asid(queue->vm), queue->flags,
@@ -71,6 +76,7 @@ static void snpu_debugfs_queue(struct seq_file *m, struct snpu_device *snpu, u32
 		   readl(&ctx->state), readl(&ctx->head), readl(&ctx->tail),
 		   readq(&ctx->seqno_done), readq(&ctx->progress), readq(&ctx->busy_ns),
 		   readl(&ctx->fault.code));
+	snpu_queue_unuse(queue);
 	snpu_queue_put(queue);
 }
 
