@@ -63,7 +63,7 @@ static const struct dma_fence_ops snpu_fence_ops = {
 /* The caller has a file open, which holds the module. */
 struct snpu_fence *snpu_fence_alloc(struct snpu_queue *queue)
 {
-	struct snpu_fence *fence = kzalloc_obj(*fence);
+	struct snpu_fence *fence = kzalloc(sizeof(*fence), GFP_KERNEL_ACCOUNT);
 
 	if (!fence)
 		return NULL;

@@ -109,7 +109,7 @@ static int snpu_vram_alloc(struct snpu_bo *bo)
 
 	list_for_each_entry(block, &bo->blocks, link)
 		bo->n_extents++;
-	bo->extents = kvmalloc_array(bo->n_extents, sizeof(*bo->extents), GFP_KERNEL);
+	bo->extents = kvmalloc_array(bo->n_extents, sizeof(*bo->extents), GFP_KERNEL_ACCOUNT);
 	if (!bo->extents)
 		return -ENOMEM;
 	bo->n_extents = 0;
@@ -159,7 +159,7 @@ static int snpu_bo_extents_from_sgt(struct snpu_bo *bo, struct sg_table *sgt)
 	u32 n = 0;
 	int i;
 
-	extents = kvmalloc_array(sgt->nents, sizeof(*extents), GFP_KERNEL);
+	extents = kvmalloc_array(sgt->nents, sizeof(*extents), GFP_KERNEL_ACCOUNT);
 	if (!extents)
 		return -ENOMEM;
 	for_each_sgtable_dma_sg(sgt, sg, i) {
@@ -440,7 +440,7 @@ static const struct drm_gem_object_funcs snpu_bo_device_funcs = {
 /* drm_driver.gem_create_object: what the shmem helper builds on. */
 struct drm_gem_object *snpu_bo_create_object(struct drm_device *drm, size_t size)
 {
-	struct snpu_bo *bo = kzalloc_obj(*bo);
+	struct snpu_bo *bo = kzalloc(sizeof(*bo), GFP_KERNEL_ACCOUNT);
 
 	if (!bo)
 		return ERR_PTR(-ENOMEM);
@@ -471,7 +471,7 @@ static struct snpu_bo *snpu_bo_create_device(struct snpu_device *snpu, u64 size)
 
 	if (size > snpu->vram.size)
 		return ERR_PTR(-ENOSPC);
-	bo = kzalloc_obj(*bo);
+	bo = kzalloc(sizeof(*bo), GFP_KERNEL_ACCOUNT);
 	if (!bo)
 		return ERR_PTR(-ENOMEM);
 	snpu_bo_init(bo);

@@ -14,7 +14,7 @@
 /* The caller uses the queue. */
 struct snpu_job *snpu_job_create(struct snpu_queue *queue, u64 client_id)
 {
-	struct snpu_job *job = kzalloc_obj(*job);
+	struct snpu_job *job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
 	int err = -ENOMEM;
 
 	if (!job)

@@ -453,7 +453,7 @@ static int snpu_queue_sched_init(struct snpu_queue *queue)
 static struct snpu_queue *snpu_queue_alloc(struct snpu_device *snpu, struct snpu_vm *vm,
 					   u32 priority)
 {
-	struct snpu_queue *queue = kzalloc_obj(*queue);
+	struct snpu_queue *queue = kzalloc(sizeof(*queue), GFP_KERNEL_ACCOUNT);
 	int err;
 
 	if (!queue)

@@ -163,7 +163,7 @@ static int snpu_vm_change_alloc(struct snpu_vm_change *change)
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(change->spare); i++) {
-		change->spare[i] = kzalloc_obj(*change->spare[i]);
+		change->spare[i] = kzalloc(sizeof(*change->spare[i]), GFP_KERNEL_ACCOUNT);
 		if (!change->spare[i])
 			return -ENOMEM;
 	}
@@ -332,7 +332,7 @@ struct snpu_vm *snpu_vm_create(struct snpu_device *snpu)
 	struct snpu_vm *vm;
 	int err;
 
-	vm = kzalloc_obj(*vm);
+	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
 	resv_obj = drm_gpuvm_resv_object_alloc(&snpu->drm);
