@@ -5,8 +5,11 @@
  *	client spin [N]		starts a job that never ends (on card N), says "ready", waits for its fence, and then tells
  *				how the fence ended, what the queue's flags are and what a further ioctl returns:
  *				"fence -5 state 4 create 0". Ends when it did, whatever happened.
+ *	client depend			starts a job that never ends, and on another queue one that waits for it; says "ready", and
+ *				then how the other one ended: "dependent 1", or a negative errno
  *	client hold [SECONDS]	keeps everything open and idle, says "ready", and ends with another short job:
  *				"short 1", or a negative errno
+ *	client busy [SECONDS]	does one short job after the other and says how that ended: "busy 1", or a negative errno
  */
 #include "kself.h"
 
@@ -38,6 +41,46 @@ static int client_spin(struct ctx *c)
 	return 0;
 }
 
+static int client_depend(struct ctx *c)
+{
+	uint32_t h[2] = { syncobj(c->fd), syncobj(c->fd) }, second;
+	struct prog p = prog_at(c, 0);
+	struct job j;
+	int ret;
+
+	prog_spin(&p);
+	p = prog_at(c, PAGE);
+	EMIT(&p, END, );
+	job_init(&j, c, 0);
+	job_sync(&j, DRM_SNPU_SYNC_SIGNAL, h[0], 0);
+	ret = submit(c, &j);
+	job_init(&j, c, PAGE);
+	job_sync(&j, 0, h[0], 0);
+	job_sync(&j, DRM_SNPU_SYNC_SIGNAL, h[1], 0);
+	if (!ret)
+		ret = queue_create(c->fd, c->vm, DRM_SNPU_PRIORITY_NORMAL, &second);
+	if (!ret)
+		ret = submit_jobs(c->fd, second, &j.job, 1);
+	if (ret)
+		return ret;
+	usleep(100000);
+	puts("ready");
+	ret = sync_wait(c->fd, h[1]);
+	printf("dependent %d\n", ret ? ret : sync_status(c->fd, h[1]));
+	return ret;
+}
+
+static int client_busy(struct ctx *c, int seconds)
+{
+	int64_t end = deadline_ns(seconds);
+	int ret;
+
+	for (uint32_t i = 1; (ret = run_fill(c, i)) == 1 && deadline_ns(0) < end; i++)
+		;
+	printf("busy %d\n", ret);
+	return ret == 1 ? 0 : ret;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "short";
@@ -56,6 +99,10 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(what, "spin"))
 		return client_spin(&c) ? 1 : 0;
+	if (!strcmp(what, "depend"))
+		return client_depend(&c) ? 1 : 0;
+	if (!strcmp(what, "busy"))
+		return client_busy(&c, arg) ? 1 : 0;
 	if (!strcmp(what, "hold")) {
 		puts("ready");
 		sleep((unsigned int)arg);

@@ -83,6 +83,23 @@ ok "an illegal instruction in the firmware is recovered from" crash 1
 ok "a firmware that hangs is recovered from" crash 2
 reset() { spin_start && echo 1 >"$dbg/force_reset" && spin_ends '-5 state 4 create 0' && "$client" short; }
 ok "a reset with a job running" reset
+depend() { # a job that waits for one that the reset ends runs afterwards
+	"$client" depend >"$tmp/depend" 2>&1 &
+	for _ in $(seq 100); do grep -q ready "$tmp/depend" && break; sleep 0.1; done
+	echo 1 >"$dbg/force_reset"
+	wait $!
+	cat "$tmp/depend"
+	grep -q '^dependent 1$' "$tmp/depend"
+}
+ok "a reset leaves a queue alone that has nothing on the card" depend
+short_jobs() { # looked at ten times a second, with an engine that is idle most of the time
+	local before pid
+	before=$(grep ^resets "$dbg/objects")
+	echo 100 >"$dbg/watchdog_ms"
+	"$client" busy 5 & pid=$!
+	"$client" busy 5 && wait $pid && [ "$(grep ^resets "$dbg/objects")" = "$before" ]
+}
+ok "short jobs are not taken for a hang" short_jobs
 ok "nothing is alive after resets" no_objects
 
 # --- leaving ---
