@@ -41,7 +41,7 @@ IMAGE_FUZZ := $(O)/tests/fuzz/image_fuzz
 $(O)/tests/fuzz/image_fuzz.o: ALL_CFLAGS += -Itools/snpu $(shell $(PKG_CONFIG) --cflags jansson libpng)
 $(IMAGE_FUZZ): $(O)/tests/fuzz/image_fuzz.o $(O)/tools/snpu/image.o $(LIBSNPU_A)
 	$(call say,LD,$(@:$(O)/%=%))
-	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(SNPU_LIBS) -o $@
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(SNPU_LIBS) $(shell $(PKG_CONFIG) --libs libpng) -o $@
 .PHONY: check-images
 check-images: $(IMAGE_FUZZ)	## damaged PNG and PGM images
 	$(Q)tests/run-tap.sh $(IMAGE_FUZZ)

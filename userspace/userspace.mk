@@ -8,7 +8,7 @@ ALL_CFLAGS += -Iuserspace
 SNPU_SRCS = $(wildcard userspace/core/*.c userspace/device/*.c userspace/backend/*.c userspace/backend/*/*.c userspace/kernels/*.c \
 	      userspace/graph/*.c userspace/load/*.c userspace/lower/*.c userspace/sched/*.c)
 SNPU_OBJS = $(SNPU_SRCS:.c=.o) $(ENGINE_OBJS)
-SNPU_LIBS = $(shell $(PKG_CONFIG) --libs libdrm libzip libpng) -lm
+SNPU_LIBS = $(shell $(PKG_CONFIG) --libs libdrm libzip) -lm
 NIR_OBJS  = $(patsubst %.c,%.o,$(wildcard userspace/load/nir/*.c))
 NIR_LIBS  = -lz -lm
 

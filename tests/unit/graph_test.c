@@ -263,6 +263,40 @@ TEST(calls_that_are_refused)
 	snpu_model_free(m);
 }
 
+/* What a tool asks of a model: ends, parameters by kind, metadata. */
+TEST(a_model_can_be_looked_at)
+{
+	struct snpu_model *m = rig_model();
+	struct snpu_node_info n;
+	unsigned lif;
+
+	rig_end(m, "input", "Input", 3);
+	rig_lif(m, "lif", 0.01f, 1);
+	rig_end(m, "output", "Output", 3);
+	rig_edges(m, "input>lif lif>output");
+	lif = (unsigned)snpu_model_find(m, "lif");
+	EXPECT_EQ(snpu_model_has_param(m, lif, "tau"), 1);
+	EXPECT_EQ(snpu_model_has_param(m, lif, "weight"), 0);
+	EXPECT_EQ(snpu_model_has_param(m, 0, "shape"), 2);
+	EXPECT_EQ(snpu_model_has_param(m, 99, "tau"), 0);
+	MUST(snpu_model_set_metadata(m, "T", "20"));
+	MUST(snpu_model_set_metadata(m, "T", "30"));
+	EXPECT_EQ(snpu_model_input_count(m), 0);
+	MUST(snpu_model_finish(m));
+	EXPECT_EQ(snpu_model_input_count(m), 1);
+	EXPECT_EQ(snpu_model_output_count(m), 1);
+	EXPECT_EQ(snpu_model_input(m, 0), snpu_model_find(m, "input"));
+	EXPECT_EQ(snpu_model_output(m, 0), snpu_model_find(m, "output"));
+	EXPECT_EQ(snpu_model_input(m, 1), -ERANGE);
+	EXPECT_EQ(snpu_model_output(m, 1), -ERANGE);
+	EXPECT_STREQ(snpu_model_metadata(m, "T"), "30");
+	EXPECT_EQ(snpu_model_metadata(m, "dt"), NULL);
+	EXPECT_EQ(snpu_model_note(m, snpu_model_note_count(m)), NULL);
+	EXPECT_EQ(snpu_model_node(m, 3, &n), -ERANGE);
+	EXPECT_EQ(snpu_model_set_metadata(m, "late", ""), -EBUSY);
+	snpu_model_free(m);
+}
+
 /* Names go to terminals and into JSON: UTF-8 without control characters, and errors quote files without them. */
 TEST(names_are_text)
 {

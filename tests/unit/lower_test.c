@@ -206,6 +206,9 @@ TEST(what_does_not_fit_goes_to_the_cpu_with_a_reason)
 	EXPECT_EQ(placed(s, "small")->device, 0);
 	EXPECT_STREQ(placed(s, "small")->reason, "first choice: executes LINEAR, 256 KiB fit");
 	EXPECT_STREQ(placed(s, "lif")->reason, "first choice: executes LIF, 1 KiB fit");
+	EXPECT_EQ(snpu_session_placement(s, snpu_session_placement_count(s)), NULL);
+	EXPECT_TRUE(snpu_session_note_count(s) > snpu_model_note_count(m));
+	EXPECT_EQ(snpu_session_note(s, snpu_session_note_count(s)), NULL);
 	EXPECT_EQ(placed(s, "input")->device, -2);
 	EXPECT_CONTAINS(placed(s, "input")->reason, "executes nothing");
 	snpu_session_free(s);

@@ -42,6 +42,17 @@ TEST(plain_files_of_all_versions)
 	}
 }
 
+
+TEST(element_types)
+{
+	EXPECT_STREQ(snpu_dtype_name(SNPU_F32), "float32");
+	EXPECT_STREQ(snpu_dtype_name(SNPU_BOOL), "bool");
+	EXPECT_STREQ(snpu_dtype_name(SNPU_DTYPE_COUNT), "?");
+	EXPECT_EQ(snpu_dtype_size(SNPU_I64), 8);
+	EXPECT_EQ(snpu_dtype_size(SNPU_DTYPE_COUNT), 0);
+	snpu_array_free(NULL);
+}
+
 TEST(fortran_order_becomes_c_order)
 {
 	struct snpu_array a;

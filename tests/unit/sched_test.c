@@ -120,6 +120,17 @@ static void check_fallback(int err, bool at_start)
 	EXPECT_EQ(snpu_session_placement(s, 1)->device, -1);
 	EXPECT_CONTAINS(snpu_session_placement(s, 1)->reason, "sim failed");
 	snpu_result_free(r);
+
+	/* A later run does without it, too, and says so. */
+	fail_after = -1;
+	r = run(s, &x);
+	ASSERT_TRUE(r);
+	EXPECT_TRUE(rig_same(want, r));
+	snpu_result_stats(r, &st);
+	EXPECT_EQ(st.retries, 0);
+	EXPECT_EQ(st.fallback_samples, 10);
+	EXPECT_CONTAINS(snpu_result_fallback(r, 0), "sim failed in an earlier run");
+	snpu_result_free(r);
 	snpu_session_free(s);
 
 	/* Not when a device is required. */

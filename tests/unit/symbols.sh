@@ -28,4 +28,7 @@ printf '#include <%s>\n' $(printf '%s\n' "$@" | sed 's|.*/include/||') >"$t/x.c"
 echo 'int main(void) { return snpu_version() == 0; }' >>"$t/x.c"
 compiles "headers are strict C11" cc -std=c11 -Wall -Wextra -Wpedantic -Werror -Iuserspace/include -fsyntax-only "$t/x.c"
 compiles "headers are C++" cc -x c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -Iuserspace/include -fsyntax-only "$t/x.c"
+# A function that no test calls is a promise that nobody keeps.
+while read -r f; do grep -rqw --include='*.c' --include='*.h' "$f" tests || echo "$f is called by no test"; done <"$t/map" >"$t/untested"
+compiles "tests call every public function" sh -c 'cat "$1"; [ ! -s "$1" ]' sh "$t/untested"
 echo "1..$n"

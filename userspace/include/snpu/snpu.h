@@ -169,13 +169,14 @@ SNPU_API void snpu_vm_free(struct snpu_vm *vm);
 
 /*
  * Binds bytes [offset, offset + size) of a buffer at address `va`, replacing what was there. All three are multiples of 4096 bytes;
- * flags: SNPU_BIND_*, at least one. When it returns, later jobs see it. Errors: -EINVAL, -ENOMEM. (any thread)
+ * flags: SNPU_BIND_*, at least one. When it returns, later jobs see it. Errors: -EINVAL, -ENOMEM, -ENOSPC
+ * no device memory for page tables, -ENODEV the card is gone. (any thread)
  */
 SNPU_API int snpu_vm_bind(struct snpu_vm *vm, struct snpu_bo *bo, uint64_t offset, uint64_t va, uint64_t size, uint32_t flags)
 	SNPU_CHECKED;
 /*
  * Unbinds a range; holes in it are fine. When it returns, no job can reach the range; a running job that uses it
- * faults. Errors: -EINVAL, -ENOMEM. (any thread)
+ * faults. Errors: -EINVAL, -ENOMEM, -ENOSPC, -ENODEV. (any thread)
  */
 SNPU_API int snpu_vm_unbind(struct snpu_vm *vm, uint64_t va, uint64_t size) SNPU_CHECKED;
 
@@ -241,7 +242,7 @@ SNPU_API int snpu_submit(struct snpu_queue *queue, const struct snpu_job *job, s
 #define SNPU_WAIT_FOREVER	INT64_MAX
 
 /*
- * Waits until the job has finished, at most `timeout_ns` (0: only looks). Returns 0; -ETIMEDOUT when it is still running; or what
+ * Waits until the job has finished, at most `timeout_ns` (0 or less: only looks). Returns 0; -ETIMEDOUT when it is still running; or what
  * became of the job: -EFAULT it faulted, -ETIME it was stopped because it made no progress, -ECANCELED the queue stopped before it
  * ran, -ENODEV the card went away, -EIO. (any thread)
  */

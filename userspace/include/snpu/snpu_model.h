@@ -3,8 +3,10 @@
  * Models and runs: load or build a network, see what had to be assumed, place it on devices, run it, read what came
  * out. A part of libsnpu; loading .nir files is in libsnpu-nir.
  *
- * A model does not change after snpu_model_finish(); then any number of threads may use it. A session belongs to one
- * thread at a time. Functions that can fail return a negative errno and keep one sentence for snpu_last_error().
+ * Threads: a model does not change after snpu_model_finish(); then any number of threads may use it. A session belongs to one
+ * thread at a time, all but snpu_session_cancel(). A result does not change: any number of threads may read it.
+ * Functions that can fail return a negative errno and keep one sentence for snpu_last_error(); any of them can also give
+ * -ENOMEM. Functions that free accept NULL; everywhere else handles and pointers must be valid, unless it says otherwise.
  * Options structures begin with their size; a zeroed field (or a NULL structure) means the default.
  */
 #include <snpu/snpu.h>
@@ -70,18 +72,22 @@ struct snpu_edge_info {
 	bool delayed;			/* carries the value of the step before: it closes a cycle */
 };
 
+/* Nodes are numbered from 0 in the order in which they were added, edges likewise. */
 SNPU_API unsigned snpu_model_node_count(const struct snpu_model *m);
-/** -ERANGE past the end. The strings live as long as the model. */
+/** Describes a node; rank, shape and size are 0 before snpu_model_finish(). -ERANGE past the end. The strings live as long as the model. */
 SNPU_API int snpu_model_node(const struct snpu_model *m, unsigned node, struct snpu_node_info *out) SNPU_CHECKED;
 /** Number of the node called @name, -ENOENT. */
 SNPU_API int snpu_model_find(const struct snpu_model *m, const char *name);
 SNPU_API unsigned snpu_model_edge_count(const struct snpu_model *m);
+/** Describes an edge. -ERANGE past the end. */
 SNPU_API int snpu_model_edge(const struct snpu_model *m, unsigned edge, struct snpu_edge_info *out) SNPU_CHECKED;
+/* Where data enters and leaves: Input nodes that nothing feeds, Output nodes that feed nothing. 0 before snpu_model_finish(). */
 SNPU_API unsigned snpu_model_input_count(const struct snpu_model *m);
 SNPU_API int snpu_model_input(const struct snpu_model *m, unsigned index);	/* node number, -ERANGE */
 SNPU_API unsigned snpu_model_output_count(const struct snpu_model *m);
 SNPU_API int snpu_model_output(const struct snpu_model *m, unsigned index);	/* node number, -ERANGE */
 SNPU_API unsigned snpu_model_note_count(const struct snpu_model *m);
+/** NULL past the end. The notes of a finished model live as long as it does. */
 SNPU_API const struct snpu_note *snpu_model_note(const struct snpu_model *m, unsigned index);
 /** What the author wrote beside the network, as text: "T", "encoding", "dt", ... NULL when there is no such entry. */
 SNPU_API const char *snpu_model_metadata(const struct snpu_model *m, const char *key);
@@ -90,27 +96,37 @@ SNPU_API const char *snpu_model_format(const struct snpu_model *m);
 
 /*
  * Building one by calls; the NIR loader uses nothing else. Between create and finish one thread uses the model. An
- * error leaves the model as it was before the call.
+ * error leaves the model as it was before the call, but after an error of snpu_model_finish() it can only be freed. After
+ * snpu_model_finish() all of them give -EBUSY. Strings and numbers are copied.
  */
 SNPU_API int snpu_model_create(struct snpu_model **out) SNPU_CHECKED;
-/** Node number, -EEXIST, -ENOTSUP for a type that is not supported yet, -EINVAL for one that NIR does not have. */
+/**
+ * snpu_model_add_node - @name is UTF-8 without control characters, 1 to 1024 bytes. Node number, -EEXIST,
+ * -ENOTSUP for a type that is not supported yet, -EINVAL for one that NIR does not have.
+ */
 SNPU_API int snpu_model_add_node(struct snpu_model *m, const char *name, const char *type) SNPU_CHECKED;
-/** Parameter by NIR's name of it ("weight", "tau", ...); @rank 0 is a scalar. -EINVAL for a name the type does not have or values that are not finite. */
+/**
+ * snpu_model_set_param - A parameter by NIR's name of it ("weight", "tau", ...). @data is [shape] in C order, time constants in
+ * seconds; @rank 0 is a scalar. -EINVAL for a name the type does not have, an empty shape or values that are not finite,
+ * -E2BIG for more than SNPU_MAX_RANK axes, -ERANGE no such node.
+ */
 SNPU_API int snpu_model_set_param(struct snpu_model *m, unsigned node, const char *param, unsigned rank, const uint64_t *shape,
 			 const float *data) SNPU_CHECKED;
-/** Integer parameters: "shape" of Input and Output; "start_dim", "end_dim", "input_type" of Flatten. */
+/** Integer parameters: "shape" of Input and Output; "start_dim", "end_dim", "input_type" of Flatten. @values is [count]. -ERANGE, -E2BIG, -EINVAL. */
 SNPU_API int snpu_model_set_ints(struct snpu_model *m, unsigned node, const char *param, unsigned count, const int64_t *values) SNPU_CHECKED;
 /** 1 when the node's type has a parameter of that name for snpu_model_set_param(), 2 for snpu_model_set_ints(), else 0. */
 SNPU_API int snpu_model_has_param(const struct snpu_model *m, unsigned node, const char *param);
-/** An edge; @from's output is added to @to's input, in the order of the calls. A second one between the same nodes is dropped with a note. */
+/** An edge; @from's output is added to @to's input, in the order of the calls. A second one between the same nodes is dropped with a note. -ERANGE, -E2BIG. */
 SNPU_API int snpu_model_add_edge(struct snpu_model *m, unsigned from, unsigned to) SNPU_CHECKED;
-/** dt that the model's author wrote down, in seconds. */
+/** dt that the model's author wrote down, in seconds. -EINVAL when it is not positive and finite. */
 SNPU_API int snpu_model_set_dt(struct snpu_model *m, double dt) SNPU_CHECKED;
+/** For snpu_model_metadata() and snpu_model_format(). */
 SNPU_API int snpu_model_set_metadata(struct snpu_model *m, const char *key, const char *text) SNPU_CHECKED;
 SNPU_API int snpu_model_set_format(struct snpu_model *m, const char *format) SNPU_CHECKED;
+/** @rule, @node and @fmt as struct snpu_note has them. -E2BIG after 16384. */
 SNPU_API int snpu_model_add_note(struct snpu_model *m, enum snpu_note_kind kind, const char *rule, const char *node,
 			const char *fmt, ...) __attribute__((format(printf, 5, 6))) SNPU_CHECKED;
-/** Checks everything, computes shapes, cuts cycles, orders. Nothing can be added afterwards. */
+/** Checks everything, computes shapes, cuts cycles, orders. -EINVAL, -ENOTSUP, -E2BIG, with the node's name in the sentence. */
 SNPU_API int snpu_model_finish(struct snpu_model *m) SNPU_CHECKED;
 
 /* --- sessions: a model on devices -------------------------------------------------------------------------------- */
@@ -167,13 +183,18 @@ struct snpu_placement {
 	bool forced;			/* by a place rule */
 };
 
-/** Decides time step, semantics and placement, packs the weights and puts them on the devices. */
+/**
+ * Decides time step, semantics and placement, packs the weights and puts them on the devices. The model stays usable and
+ * may be freed. -EINVAL an option, an assumption in strict mode or a time step that does not fit; -ENOENT a node that the model
+ * does not have; -ENOTSUP; -ENODEV a device is required and cannot execute a node, or the card is gone; -ENOSPC its memory is full.
+ */
 SNPU_API int snpu_session_create(const struct snpu_model *m, const struct snpu_session_opts *opts, struct snpu_session **out) SNPU_CHECKED;
 SNPU_API void snpu_session_free(struct snpu_session *s);
 
-/** The model's notes, then those of this session (time step, reset, ...). */
+/** The model's notes, then those of this session (time step, reset, ...). NULL past the end. */
 SNPU_API unsigned snpu_session_note_count(const struct snpu_session *s);
 SNPU_API const struct snpu_note *snpu_session_note(const struct snpu_session *s, unsigned index);
+/** One for each node, in the order of execution; NULL past the end. Valid until the session runs (a device may fail) or is freed. */
 SNPU_API unsigned snpu_session_placement_count(const struct snpu_session *s);
 SNPU_API const struct snpu_placement *snpu_session_placement(const struct snpu_session *s, unsigned index);
 
@@ -194,9 +215,9 @@ struct snpu_segment_info {
 	unsigned n_nodes;
 	const char *const *nodes;	/* [n_nodes] names, in the order of execution; profile slot i + 1 is node i */
 };
-/** Segments in the order in which they run. -ERANGE past the end. Valid until the session runs or is freed. */
+/** Segments in the order in which they run. -ERANGE past the end. Valid until the next call, the next run or the end of the session. */
 SNPU_API int snpu_session_segment(struct snpu_session *s, unsigned index, struct snpu_segment_info *out) SNPU_CHECKED;
-/** The program of a segment for @samples samples of @steps steps, as it would be submitted; free() it. */
+/** The program of a segment for @samples samples of @steps steps, as it would be submitted: @size bytes, free() them. -ERANGE, -EINVAL, -E2BIG. */
 SNPU_API int snpu_session_program(struct snpu_session *s, unsigned segment, uint64_t samples, uint64_t steps, void **program, uint64_t *size) SNPU_CHECKED;
 
 enum snpu_encoder {
@@ -229,6 +250,7 @@ struct snpu_record {
 	bool output;			/* one of the model's outputs */
 	const struct snpu_array *array;	/* float32 [sample][step][node shape] */
 };
+/** The records in the order outputs, then the options' records. The array belongs to the result. -ERANGE past the end. */
 SNPU_API unsigned snpu_result_record_count(const struct snpu_result *r);
 SNPU_API int snpu_result_record(const struct snpu_result *r, unsigned index, struct snpu_record *out) SNPU_CHECKED;
 
@@ -239,6 +261,7 @@ struct snpu_profile_row {
 	const uint64_t *counter;
 	unsigned n_counters;
 };
+/** A row for each node that executes, in the order of execution, and one for the control packets. -ERANGE past the end. */
 SNPU_API unsigned snpu_result_profile_count(const struct snpu_result *r);
 SNPU_API int snpu_result_profile(const struct snpu_result *r, unsigned index, struct snpu_profile_row *out) SNPU_CHECKED;
 
@@ -251,8 +274,8 @@ struct snpu_run_stats {
 	uint64_t fallback_samples;	/* samples that ran on another device than planned */
 	uint64_t dropped_events;	/* float32 runs have nowhere to drop or clamp: these are counted, and are 0 */
 	uint64_t clamped_values;
-	uint64_t wall_ns;		/* whole run */
-	uint64_t host_ns;		/* of it, outside of jobs: encoding, copying */
+	uint64_t wall_ns;		/* whole run, ns */
+	uint64_t host_ns;		/* of it, outside of jobs: encoding, copying; ns */
 };
 SNPU_API void snpu_result_stats(const struct snpu_result *r, struct snpu_run_stats *out);
 /** One line for each fallback: which device failed how, and who went on. NULL past the end. */
