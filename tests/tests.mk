@@ -20,7 +20,7 @@ CHECK += check-unit
 
 .PHONY: check-style
 check-style: $(O)/hw/gen-manual	## rules of the tree, manual against hw/
-	$(Q)tests/run-tap.sh tests/style/tree.sh "tests/style/manual.sh $(O)/hw/gen-manual"
+	$(Q)tests/run-tap.sh tests/style/tree.sh tests/style/docs.sh "tests/style/manual.sh $(O)/hw/gen-manual"
 CHECK += check-style
 
 # check installs what it needs and then builds, because pkg-config answers are read when make starts.
