@@ -124,6 +124,13 @@ reload() {
 	done
 }
 ok "unload and load 20 times" reload
+without_driver() { # through libpci and sysfs: a card that nothing drives is still seen, and what to do is said
+	unload && node_wait -n /dev/accel/accel0 || return 1
+	"$build/tools/snpu/snpu" list >"$tmp/list"
+	cat "$tmp/list"
+	insmod "$ko" && node_wait /dev/accel/accel0 && sleep 0.2 && grep -q "$bdf.*driver none" "$tmp/list" && grep -q "no driver is bound" "$tmp/list"
+}
+ok "snpu list shows a card without a driver" without_driver
 ok "nothing is alive after reloads" no_objects
 
 # --- broken firmware: one clear line a card, no node, and the right one works again ---
