@@ -117,10 +117,8 @@ static void snpu_queue_cancel(struct snpu_queue *queue)
 	spin_lock_irqsave(&queue->lock, flags);
 	error = queue->stop_error;
 	while ((fence = snpu_queue_pop(queue))) {
-		spin_unlock_irqrestore(&queue->lock, flags);
 		snpu_fence_signal(fence, error);
 		error = -ECANCELED;
-		spin_lock_irqsave(&queue->lock, flags);
 	}
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
@@ -135,8 +133,12 @@ static void snpu_queue_ring_doorbell(struct snpu_queue *queue, u32 tail)
 	writel(tail, snpu->doorbells + queue->slot * SNPU_DOORBELL_STRIDE + SNPU_DB_TAIL);
 }
 
-static int snpu_queue_put_job(struct snpu_queue *queue, struct snpu_job_desc *desc,
-			      struct snpu_fence *fence)
+/*
+ * Fences of a queue signal in order, so they do it under its lock, and a job that comes too late
+ * lines up behind those that the card still holds; @error is for one that has none before it.
+ */
+static void snpu_queue_put_job(struct snpu_queue *queue, struct snpu_job_desc *desc,
+			       struct snpu_fence *fence, int error)
 {
 	struct snpu_device *snpu = queue->snpu;
 	u32 slot;
@@ -145,24 +147,25 @@ static int snpu_queue_put_job(struct snpu_queue *queue, struct snpu_job_desc *de
 
 	if (!queue->stop_error && !queue->loaded)
 		snpu_queue_stop_locked(queue, DRM_SNPU_QUEUE_LOST, -EIO);
-	if (queue->stop_error)
-		return -ECANCELED;
-
-	slot = (queue->pushed - queue->base) % SNPU_RING_SLOTS;
-	if (drm_WARN_ON_ONCE(&snpu->drm, queue->ring[slot]))
-		return -EIO;
-	queue->pushed++;
-	desc->seqno = queue->pushed - queue->base;
 	dma_fence_get(&fence->base);
+	slot = (queue->pushed - queue->base) % SNPU_RING_SLOTS;
+	if ((queue->stop_error && queue->retired == queue->pushed) ||
+	    drm_WARN_ON_ONCE(&snpu->drm, queue->ring[slot])) {
+		snpu_fence_signal(fence, error);
+		return;
+	}
+	queue->pushed++;
 	queue->ring[slot] = fence;
 	atomic_inc(&snpu->watchdog.pending);
+	if (queue->stop_error)
+		return;
+	desc->seqno = queue->pushed - queue->base;
 	memcpy_toio(snpu->ctl + SNPU_CTL_JOB(queue->slot, slot), desc, sizeof(*desc));
 	/*
 	 * The doorbell belongs to whoever owns the slot, so it is rung under the lock that says who
 	 * that is.
 	 */
 	snpu_queue_ring_doorbell(queue, desc->seqno);
-	return 0;
 }
 
 /*
@@ -174,24 +177,20 @@ void snpu_queue_push(struct snpu_queue *queue, struct snpu_job_desc *desc, struc
 {
 	struct snpu_device *snpu = queue->snpu;
 	unsigned long flags;
-	int idx, err;
+	bool there;
+	int idx;
 
-	if (drm_dev_enter(&snpu->drm, &idx)) {
-		down_read(&snpu->reset.sem);
-		spin_lock_irqsave(&queue->lock, flags);
-		err = snpu_queue_put_job(queue, desc, fence);
-		spin_unlock_irqrestore(&queue->lock, flags);
-		up_read(&snpu->reset.sem);
-		if (!err)
-			snpu_watchdog_arm(snpu);
+	there = drm_dev_enter(&snpu->drm, &idx);
+	down_read(&snpu->reset.sem);
+	spin_lock_irqsave(&queue->lock, flags);
+	if (!there)
+		snpu_queue_stop_locked(queue, DRM_SNPU_QUEUE_LOST, -ENODEV);
+	snpu_queue_put_job(queue, desc, fence, there ? -ECANCELED : -ENODEV);
+	spin_unlock_irqrestore(&queue->lock, flags);
+	up_read(&snpu->reset.sem);
+	if (there) {
+		snpu_watchdog_arm(snpu);
 		drm_dev_exit(idx);
-	} else {
-		snpu_queue_stop(queue, DRM_SNPU_QUEUE_LOST, -ENODEV);
-		err = -ENODEV;
-	}
-	if (err) {
-		dma_fence_get(&fence->base);
-		snpu_fence_signal(fence, err);
 	}
 }
 
@@ -222,10 +221,9 @@ bool snpu_queue_job_done(struct snpu_device *snpu, const struct snpu_fw_event_JO
 	if (fence) {
 		queue->completed++;
 		snpu_queue_account(queue, ev->busy_ns, ev->cycles);
+		snpu_fence_signal(fence, 0);
 	}
 	spin_unlock_irqrestore(&queue->lock, flags);
-	if (fence)
-		snpu_fence_signal(fence, 0);
 	dma_fence_end_signalling(cookie);
 	snpu_queue_put(queue);
 	return fence;
