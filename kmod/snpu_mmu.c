@@ -65,7 +65,8 @@ static struct snpu_pt *snpu_pt_alloc(struct snpu_device *snpu, int level)
 		if (!pt->child)
 			goto err_free;
 	}
-	pt->entries = dma_alloc_coherent(snpu->drm.dev, SNPU_PT_SIZE, &pt->dma, GFP_KERNEL_ACCOUNT);
+	pt->entries = dma_alloc_coherent(snpu->drm.dev, SNPU_PT_SIZE, &pt->dma,
+					 GFP_KERNEL_ACCOUNT);
 	if (!pt->entries)
 		goto err_free;
 	return pt;
