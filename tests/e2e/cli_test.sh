@@ -96,6 +96,7 @@ run() { "$snpu" run "$model" --input "$images" "$@"; }
 	np.savez(tmp + "/nan.npz", input=np.full((1, 25, 784), np.nan, np.float32))
 	np.savez(tmp + "/empty.npz", input=np.zeros((0, 25, 784), np.float32))
 	np.savez(tmp + "/few.npz", images=img[:3], labels=np.array([7, 9]))
+	np.save(tmp + "/touch.npy", np.ones((20, 12), np.float32))
 	np.save(tmp + "/labels.npy", np.load(images)["labels"])
 	a = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 	b = a.copy(); b[1, 2, 3] += 0.25
@@ -244,6 +245,8 @@ import xml.etree.ElementTree as e; t = e.parse('$tmp/r.svg').getroot(); s = ''.j
 ok "raster: one tick for each spike" sh -c "'$snpu' run $model -i $images -d sim --samples 1 -q --nodes output --raster '$tmp/r.svg' --record '$tmp/r.npz' && '$python' -c \"
 import re, numpy as np; s = open('$tmp/r.svg').read(); n = sum(len(re.findall('M[^M]*v', d)) for d in re.findall('stroke-opacity=[^>]* d=.M0 0([^/]*)/', s)); assert n == np.load('$tmp/r.npz')['output'].sum(), n\""
 ok "raster: values and names with special characters" sh -c "'$snpu' run tests/data/nir/prims/cubali.nir -i tests/data/nir/prims/cubali.npz --dt 1ms -d cpu -q --raster '$tmp/v.svg' && rsvg-convert '$tmp/v.svg' -o '$tmp/v.png'"
+ok "raster: hidden layers, also of nested graphs" sh -c "'$snpu' run tests/data/nir/rnn/braille_noDelay_bias_zero_subgraph.nir -i '$tmp/touch.npy' --dt 1e-4 -d cpu -q --raster '$tmp/n.svg' && grep -q 'lif1/lif1' '$tmp/n.svg'"
+ok "which of several samples is drawn" says 0 '^output +sample 5  neurons' run --device cpu --samples 5:8
 ok "an ASCII terminal gets ASCII" sh -c "LC_ALL=C '$snpu' run $model -i $images -d sim --samples 1 | LC_ALL=C grep -q '[^ -~]' && exit 1 || exit 0"
 
 # --- disasm and compare ---------------------------------------------------------------------------------------

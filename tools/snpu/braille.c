@@ -69,7 +69,10 @@ void snpu_raster_terminal(FILE *f, const struct snpu_panel *p, double dt, unsign
 	if (!c.dots)
 		return;			/* a decoration; what it shows is in the answer and in --record, too */
 	draw(&c, p, shown, few ? 4 : 1);
-	fprintf(f, "%-*sneurons 0..%llu of %llu  %s, %llu steps%s%s\n", SNPU_LABEL, p->name, (unsigned long long)shown - 1, (unsigned long long)p->neurons,
+	fprintf(f, "%-*s%s", SNPU_LABEL, p->name, snpu_text_width(p->name) < SNPU_LABEL ? "" : "  ");
+	if (p->sample >= 0)
+		fprintf(f, "sample %lld  ", (long long)p->sample);
+	fprintf(f, "neurons 0..%llu of %llu  %s, %llu steps%s%s\n", (unsigned long long)shown - 1, (unsigned long long)p->neurons,
 		spikes ? "spikes" : "values above zero", (unsigned long long)p->steps, dt > 0 ? " of " : "", dt > 0 ? snpu_text_seconds(SNPU_TEXT, dt) : "");
 	for (uint64_t n = 0; few && n < shown; n++)
 		most = fmax(most, snpu_panel_sum(p, (int64_t)n));

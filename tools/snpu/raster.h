@@ -12,6 +12,7 @@ struct snpu_panel {
 	const float *value;			/* [steps][neurons] */
 	uint64_t steps, neurons;
 	int64_t winner;				/* neuron to point out, -1: none */
+	int64_t sample;				/* terminal: which of several samples it is, -1: there is only one */
 };
 
 struct snpu_picture {

@@ -90,15 +90,15 @@ static void add_record(const char **records, unsigned int *n, const char *name)
 		records[(*n)++] = name;
 }
 
-/* Does the node feed an Output and nothing is lost by drawing only that? */
+/* Does the node feed an output of the model, so that nothing is lost by drawing only that? (A nested graph has Outputs of its own.) */
 static bool feeds_output(const struct snpu_model *m, unsigned int node)
 {
 	struct snpu_edge_info e;
-	struct snpu_node_info to;
 
 	for (unsigned int i = 0; i < snpu_model_edge_count(m); i++)
-		if (snpu_model_edge(m, i, &e) == 0 && e.from == node && snpu_model_node(m, e.to, &to) == 0 && strcmp(to.type, "Output") == 0)
-			return true;
+		for (unsigned int k = 0; k < snpu_model_output_count(m); k++)
+			if (snpu_model_edge(m, i, &e) == 0 && e.from == node && (int)e.to == snpu_model_output(m, k))
+				return true;
 	return false;
 }
 

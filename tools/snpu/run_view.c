@@ -170,7 +170,8 @@ static void view_raster(const struct snpu_run *run, FILE *f)
 
 	if (!snpu_run_record(run, name, &r) || r.array->rank < 2 || !r.array->count)
 		return;
-	struct snpu_panel p = { .name = r.name, .value = r.array->data, .steps = r.array->shape[1], .neurons = 1, .winner = -1 };
+	struct snpu_panel p = { .name = r.name, .value = r.array->data, .steps = r.array->shape[1], .neurons = 1, .winner = -1,
+				.sample = NUMBER("time.samples") > 1 ? (int64_t)NUMBER("time.first_sample") : -1 };
 
 	for (unsigned int i = 2; i < r.array->rank; i++)
 		p.neurons *= r.array->shape[i];
