@@ -194,6 +194,8 @@ ok "the simulator says that it is one" says 0 'SIMULATED card inside this proces
 ok "its time and energy are labelled as the model's" says 0 'model of the card: .*simulated, not measured silicon' run --device sim --samples 1
 ok "an unknown device: status 2" says 2 'gpu' run --device gpu
 ok "list shows sim and cpu" says 0 '^sim .*' "$snpu" list
+ok "list says why a device cannot be used" says 0 'SNPU_CPU is .mmx.; set it to' env SNPU_CPU=mmx "$snpu" list
+ok "no blanks at the ends of lines" sh -c "! { '$snpu' list; '$snpu' info sim; '$snpu' run $model -i $images -d sim --samples 2; } | grep -n ' $'"
 ok "list --json" json "d['format'] == 1 and {'sim', 'cpu'} <= {x['name'] for x in d['devices']} and isinstance(d['cards'], list)" "$snpu" list --json
 ok "info of the CPU names its kernels" says 0 'cpu  CPU of this machine, (scalar|avx2|avx512) kernels' "$snpu" info cpu
 ok "info names the priorities" says 0 'priorities you may use: low normal high realtime$' "$snpu" info cpu

@@ -107,12 +107,12 @@ static void print_text(const json_t *d)
 	fprintf(f, "%-*s", SNPU_LABEL, "opcodes");
 	json_array_foreach(ops, i, op) {
 		const char *name = json_string_value(op);
+		bool wrap = column + strlen(name) + 1 > snpu_screen_columns();
 
-		if (column + strlen(name) + 1 > snpu_screen_columns()) {
-			fprintf(f, "\n%*s", SNPU_LABEL, "");
-			column = SNPU_LABEL;
-		}
-		column += (unsigned int)fprintf(f, "%s ", name);
+		if (wrap)
+			column = (unsigned int)fprintf(f, "\n%*s%s", SNPU_LABEL, "", name);
+		else
+			column += (unsigned int)fprintf(f, "%s%s", i ? " " : "", name);
 	}
 	fputc('\n', f);
 	snpu_screen_end();

@@ -148,8 +148,11 @@ static void print_text(const json_t *facts, int pci_status)
 
 		json_array_foreach(cards, k, p)
 			joined |= strcmp(snpu_fact_text(p, "bus_id"), snpu_fact_text(d, "bus_id")) == 0;
-		if (!joined)
-			fprintf(f, "%-*s%s\n", SNPU_LABEL, snpu_fact_text(d, "name"), snpu_fact_text(d, "description"));
+		if (joined)
+			continue;
+		fprintf(f, "%-*s%s\n", SNPU_LABEL, snpu_fact_text(d, "name"), snpu_fact_text(d, "description"));
+		if (snpu_fact_text(d, "note")[0])
+			fprintf(f, "%*s%s\n", SNPU_LABEL, "", snpu_fact_text(d, "note"));
 	}
 	fprintf(f, "\n%-*ssnpu info NAME;  snpu run MODEL.nir --input FILE --device NAME\n", SNPU_LABEL, "next");
 	snpu_screen_end();
