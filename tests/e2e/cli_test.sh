@@ -166,6 +166,7 @@ ok "a truncated PGM" says 1 'ends early' "$snpu" run $model -i "$tmp/cut.pgm" -d
 ok "a PGM header that promises more than the file has" says 1 'ends early' "$snpu" run $model -i "$tmp/huge.pgm" -d cpu
 ok "a missing input" says 1 'cannot read .*No such file' "$snpu" run $model -i "$tmp/absent.npz" -d cpu
 ok "an input that is no array" says 1 'neither .npz, .npy, PNG nor PGM' "$snpu" run $model -i Makefile -d cpu
+ok "a device as input" says 1 'it is a device' "$snpu" run $model -i /dev/zero -d cpu
 ok "a model as input" says 1 'HDF5 file' "$snpu" run $model -i $model -d cpu
 ok "a missing model" says 1 "cannot open.*No such file" "$snpu" run "$tmp/absent.nir" -i $images -d cpu
 ok "a truncated model" says 1 'damaged|truncated|cut|short' "$snpu" run "$tmp/cut.nir" -i $images -d cpu

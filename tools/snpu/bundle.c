@@ -9,9 +9,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_MAX	(8ull << 30)		/* bytes; more is a mistake such as /dev/zero */
+#define FILE_MAX	(8ull << 30)		/* bytes; more is a mistake */
 
 /* Appends what `fd` gives until its end. 0 or a negative errno. */
 static int read_all(int fd, unsigned char **mem, size_t *size)
@@ -51,8 +52,16 @@ static int read_all(int fd, unsigned char **mem, size_t *size)
 
 enum snpu_exit snpu_file_read(const char *path, void **mem, size_t *size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int err = fd < 0 ? -errno : read_all(fd, (unsigned char **)mem, size);
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err = fd < 0 ? -errno : 0;
+	struct stat st;
+
+	/* /dev/zero has no end. */
+	if (!err && !fstat(fd, &st) && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))) {
+		close(fd);
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, "give a file or a pipe", "cannot read %s: it is a device", path);
+	}
+	if (!err)
+		err = read_all(fd, (unsigned char **)mem, size);
 
 	if (fd >= 0)
 		close(fd);
