@@ -203,8 +203,8 @@ static int snpu_fw_ping(struct snpu_device *snpu)
 	int err;
 
 	err = snpu_mbox_call(snpu, &cmd.head, sizeof(cmd), &value);
-	if (!err && value == cmd.cookie)
-		return 0;
+	if (err == -ENODEV || (!err && value == cmd.cookie))
+		return err;
 	if (err == -ETIMEDOUT && snpu_mbox_poll(snpu))
 		drm_err(&snpu->drm, "firmware answered, but no interrupt came (%u vectors, MSI%s); check the machine's interrupt routing\n",
 			snpu->irqs, snpu->msix ? "-X" : "");

@@ -70,7 +70,8 @@ void snpu_mbox_start(struct snpu_device *snpu)
 	spin_lock_irqsave(&mbox->lock, flags);
 	memset_io(snpu_mbox_ring(snpu, SNPU_CTL_CMD_RING), 0, sizeof(struct snpu_fw_ring));
 	mbox->cmd_tail = 0;
-	mbox->error = 0;
+	if (mbox->error != -ENODEV)	/* remove() waits for the reset that boots this firmware */
+		mbox->error = 0;
 	spin_unlock_irqrestore(&mbox->lock, flags);
 }
 
@@ -82,9 +83,10 @@ void snpu_mbox_abort(struct snpu_device *snpu, int error)
 	unsigned long flags;
 
 	spin_lock_irqsave(&mbox->lock, flags);
-	mbox->error = error;
+	if (mbox->error != -ENODEV)	/* for good */
+		mbox->error = error;
 	list_for_each_entry(w, &mbox->waiters, link) {
-		w->status = error;
+		w->status = mbox->error;
 		complete(&w->done);
 	}
 	spin_unlock_irqrestore(&mbox->lock, flags);
@@ -105,7 +107,7 @@ static int snpu_mbox_put(struct snpu_device *snpu, struct snpu_fw_cmd_head *cmd,
 		return mbox->error;
 	used = mbox->cmd_tail - readl(&ring->head);
 	if (used > SNPU_CMD_SLOTS)
-		return -EIO;
+		return -EPROTO;
 	if (used == SNPU_CMD_SLOTS)
 		return -EAGAIN;
 
@@ -175,6 +177,21 @@ void snpu_mbox_send(struct snpu_device *snpu, struct snpu_fw_cmd_head *cmd, size
 	snpu_mbox_put_wait(snpu, cmd, size, NULL);
 }
 
+/* What the firmware may say; other numbers have a meaning of their own here. */
+static int snpu_mbox_status(u32 status)
+{
+	switch ((int)status) {
+	case 0:
+	case -EINVAL:
+	case -EBUSY:
+	case -ENOENT:
+	case -EOPNOTSUPP:
+		return status;
+	default:
+		return -EPROTO;
+	}
+}
+
 static bool snpu_mbox_reply(struct snpu_device *snpu, const struct snpu_fw_event_REPLY *reply)
 {
 	struct snpu_mbox *mbox = &snpu->mbox;
@@ -185,9 +202,7 @@ static bool snpu_mbox_reply(struct snpu_device *snpu, const struct snpu_fw_event
 	list_for_each_entry(w, &mbox->waiters, link) {
 		if (w->id != reply->id || completion_done(&w->done))
 			continue;
-		w->status = reply->status;
-		if (w->status > 0 || w->status < -MAX_ERRNO)
-			w->status = -EIO;
+		w->status = snpu_mbox_status(reply->status);
 		w->value = reply->value;
 		complete(&w->done);
 		found = true;

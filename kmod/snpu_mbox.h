@@ -16,6 +16,12 @@ struct snpu_device;
 /* Longer than any packet's single memory access takes on a loaded, emulated machine. */
 #define SNPU_MBOX_TIMEOUT_MS	10000
 
+/*
+ * What a reset aborts commands with. It takes care of the queues they were about, so this is no
+ * reason for another one.
+ */
+#define SNPU_MBOX_RESET		(-ECONNRESET)
+
 /**
  * struct snpu_mbox - State of the rings on this side.
  */

@@ -359,7 +359,7 @@ static void snpu_queue_unload(struct snpu_queue *queue)
 	mutex_unlock(&queue->hw_lock);
 	up_read(&snpu->reset.sem);
 	dma_fence_end_signalling(cookie);
-	if (err && err != -ENODEV)
+	if (err && err != -ENODEV && err != SNPU_MBOX_RESET)
 		snpu_reset_schedule(snpu, "the firmware did not let go of a queue");
 }
 
@@ -482,8 +482,8 @@ static struct snpu_queue *snpu_queue_alloc(struct snpu_device *snpu, struct snpu
 	return queue;
 }
 
-/* Takes a slot and loads the queue into it. */
-static int snpu_queue_start(struct snpu_queue *queue)
+/* Takes a slot and loads the queue into it. SNPU_MBOX_RESET: a reset came in between. */
+static int snpu_queue_try_start(struct snpu_queue *queue)
 {
 	struct snpu_device *snpu = queue->snpu;
 	int err;
@@ -494,16 +494,35 @@ static int snpu_queue_start(struct snpu_queue *queue)
 	err = snpu->reset.broken ? -EIO : snpu_queue_slot_take(queue);
 	if (!err) {
 		err = snpu_queue_load(queue);
-		if (err) {
-			drm_err(&snpu->drm, "firmware refused queue %d with error %d; the card is reset\n",
-				queue->slot, err);
+		if (err)
 			snpu_queue_slot_release(queue);
-			snpu_reset_schedule(snpu, "the firmware did not take a queue");
-			err = -EIO;
-		}
 	}
 	up_read(&snpu->reset.sem);
 	return err;
+}
+
+static int snpu_queue_start(struct snpu_queue *queue)
+{
+	struct snpu_device *snpu = queue->snpu;
+	int err;
+
+	do {
+		reinit_completion(&queue->unloaded);
+		err = snpu_queue_try_start(queue);
+	} while (err == SNPU_MBOX_RESET);
+	switch (err) {
+	case 0:
+	case -EINTR:
+	case -EIO:
+	case -ENODEV:
+	case -ENOSPC:
+		return err;
+	default:
+		drm_err(&snpu->drm, "%s: the firmware refused it with error %d\n", queue->name,
+			err);
+		snpu_reset_schedule(snpu, "the firmware did not take a queue");
+		return -EIO;
+	}
 }
 
 /* The caller is inside drm_dev_enter(). The queue holds a reference on @vm. */

@@ -108,7 +108,7 @@ static void snpu_reset_do(struct snpu_device *snpu, const char *reason)
 
 	drm_err(&snpu->drm, "%s; resetting the card, reset %u\n", reason, count);
 	snpu_mbox_poll(snpu);	/* what was finished is finished */
-	snpu_mbox_abort(snpu, -EIO);
+	snpu_mbox_abort(snpu, SNPU_MBOX_RESET);
 
 	down_write(&reset->sem);
 	err = snpu_reset_boot(snpu);
