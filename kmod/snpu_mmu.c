@@ -283,7 +283,7 @@ void snpu_mmu_unmap(struct snpu_mmu *mmu, u64 va, u64 size)
 /* --- invalidation ----------------------------------------------------------------------------- */
 
 /*
- * Until no access under a dropped translation is under way any more. -ENODEV: the card is not there;
+ * Until no access under a dropped translation is under way any more. -ENODEV: the card is gone;
  * -ETIMEDOUT: it does not get there.
  */
 int snpu_mmu_wait_idle(struct snpu_device *snpu)
