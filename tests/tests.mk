@@ -32,7 +32,7 @@ check-all:
 	$(Q)tests/check.sh $(CHECK)
 
 # Self tests of the driver; they run in the VM against /dev/accel.
-KSELF_BINS = $(addprefix $(O)/tests/kselftest/,ioctl_test sync_test fault_test client)
+KSELF_BINS = $(addprefix $(O)/tests/kselftest/,ioctl_test sync_test fault_test fuzz_test client)
 $(KSELF_BINS:%=%.o): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libdrm)
 $(KSELF_BINS): %: %.o
 	$(call say,LD,$(@:$(O)/%=%))

@@ -111,6 +111,21 @@ unbind() {
 	node_wait /dev/accel/accel0 && sleep 0.5 && "$client" short
 }
 ok "unbind and bind with a job running and files open" unbind
+storm() { # everything at once: random calls, resets, and then no card
+	local before after fuzz
+	before=$(awk '/^resets/ { print $2 }' "$dbg/objects")
+	SNPU_FUZZ_LOSE=1 SNPU_FUZZ_CALLS=20000 "$build/tests/kselftest/fuzz_test" & fuzz=$!
+	sleep 2
+	for _ in 1 2 3 4 5; do echo 1 >"$dbg/force_reset"; cat "$dbg/queues" >/dev/null; sleep 0.4; done
+	after=$(awk '/^resets/ { print $2 }' "$dbg/objects")
+	echo "$bdf" >/sys/bus/pci/drivers/snpu/unbind
+	wait "$fuzz" || return 1
+	echo "$bdf" >/sys/bus/pci/drivers/snpu/bind
+	node_wait /dev/accel/accel0 && sleep 0.5 && "$client" short || return 1
+	echo "resets: $before before, $after after 5 that were asked for"
+	[ "$after" = $((before + 5)) ]
+}
+ok "resets and unbinding under random calls, and no reset causes another" storm
 busy() {
 	"$client" hold 2 >/dev/null &
 	sleep 1

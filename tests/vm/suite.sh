@@ -38,6 +38,6 @@ network() {
 
 program network network
 [ "$what" = all ] || exit 0
-for t in ioctl sync fault; do program "kselftest-$t" "${user[@]}" "$build/tests/kselftest/${t}_test"; done
+for t in ioctl sync fault fuzz; do program "kselftest-$t" "${user[@]}" "$build/tests/kselftest/${t}_test"; done
 for t in packets neurons faults queues; do program "conformance-$t" "${user[@]}" "$build/tests/conformance/${t}_test" card; done
 program root tests/vm/root_test.sh "$build" "$series"
