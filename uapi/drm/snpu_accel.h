@@ -261,7 +261,7 @@ struct drm_snpu_vm_bind_op {
  * Synchronous: when it returns, later jobs see the new mappings and no job can reach what was
  * unmapped. Unmapping what a running job uses makes that job fault. Operations before the one that
  * failed stay done; @done tells how many.
- * -ENOENT: no such VM or buffer.
+ * -ENOENT: no such VM or buffer. -EOPNOTSUPP: the machine gives cards copies of host memory.
  */
 struct drm_snpu_vm_bind {
 	/** @vm_id: Number of the address space. */
