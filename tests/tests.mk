@@ -95,3 +95,9 @@ CHECK += check-san
 bench-submit: all $(O)/kmod/7.3/snpu.ko $(O)/tests/bench/submit	## round trip and rate of empty jobs, as ratios (in the VM)
 	$(Q)tools/vm --kernel 7.3 --cards 1 --nvme 64M --sim $(O)/sim/snpu-sim --module $(O)/kmod/7.3/snpu.ko --firmware $(O)/firmware -- \
 		$(O)/tests/bench/submit
+
+# The test bed itself: boots, exit statuses, output, hot-plug, clean-up.
+.PHONY: check-testbed
+check-testbed: $(O)/sim/snpu-sim	## tools/vm does what its manual says
+	$(Q)O=$(O) tests/run-tap.sh tests/e2e/vm_selftest.sh
+CHECK += check-testbed
