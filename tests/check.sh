@@ -15,7 +15,7 @@ for target in "$@"; do
 	: >"$totals"
 	t=$SECONDS
 	echo "== $target"
-	make --no-print-directory "$target"
+	make -j"$(nproc)" --no-print-directory "$target"
 	rc=$?
 	read -r p f s < <(awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }' "$totals")
 	if [ $rc -ne 0 ] && [ "$f" -eq 0 ]; then
