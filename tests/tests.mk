@@ -29,7 +29,7 @@ check:	## everything: set-up, host tests, driver builds, tests in the VM
 	$(Q)tools/setup.sh
 	$(Q)$(MAKE) --no-print-directory check-all
 check-all:
-	$(Q)MAKEFLAGS= tests/check.sh $(CHECK)
+	$(Q)tests/check.sh $(CHECK)
 
 # Self tests of the driver; they run in the VM against /dev/accel.
 KSELF_BINS = $(addprefix $(O)/tests/kselftest/,ioctl_test sync_test fault_test fuzz_test client)
