@@ -57,10 +57,9 @@ host_setup() {
 # --- test bed: a private apt ----------------------------------------------------------------------------------
 
 # The machine's own mirrors, so that proxies and local mirrors keep working: apt knows them as "target" lines.
-mirror() { # mirror SUITE FALLBACK
-	m=$(apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Identifier: Packages' 2>/dev/null |
-		awk -v suite="$1" '$1 == suite && $2 !~ /^cdrom/ { print $2; exit }')
-	printf '%s\n' "${m:-$2}"
+mirror() { # mirror SUITE: nothing when the machine has none for it
+	apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Identifier: Packages' 2>/dev/null |
+		awk -v suite="$1" '$1 == suite && $2 !~ /^cdrom/ { print $2; exit }'
 }
 
 # Read last (apt -c), after the machine's apt.conf.d: proxies and credentials stay, hooks and pins do not.
@@ -70,12 +69,13 @@ apt_configure() {
 	[ -r $key ] || die "no $key: the test bed's packages cannot be verified. Install debian-archive-keyring"
 	mkdir -p "$APT/state" "$DEBS/partial"
 	: >"$APT/status"
-	main=$(mirror "$codename" http://deb.debian.org/debian)
-	security=$(mirror "$codename-security" http://deb.debian.org/debian-security)
+	main=$(mirror "$codename")
+	security=$(mirror "$codename-security")
+	[ -n "$main" ] || die "apt knows no archive of this machine's release '$codename': add one to /etc/apt/sources.list, then run this again"
 	for suite in trixie trixie-updates trixie-backports; do
 		echo "deb [signed-by=$key] $main $suite main"
 	done >"$APT/sources.list"
-	echo "deb [signed-by=$key] $security trixie-security main" >>"$APT/sources.list"
+	[ -z "$security" ] || echo "deb [signed-by=$key] $security trixie-security main" >>"$APT/sources.list"
 	cat >"$APT/preferences" <<-EOF
 	Package: qemu* src:qemu seabios ipxe* linux-*
 	Pin: release n=trixie-backports
