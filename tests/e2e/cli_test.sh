@@ -5,8 +5,8 @@
 # usage: cli_test.sh BUILD
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-# shellcheck source=tests/vm/lib.sh
-. tests/vm/lib.sh
+# shellcheck source=tests/tap.sh
+. tests/tap.sh
 
 build=$1
 snpu=$build/tools/snpu/snpu

@@ -4,7 +4,7 @@
 # which kernel, guest or card can fail a failure. Needs no driver; a small module made here stands in for it.
 # $O names the build directory, as for make. Boots six VMs, each with several questions, to stay cheap.
 cd "$(dirname "$0")/../.." || exit 1
-. tests/vm/lib.sh
+. tests/tap.sh
 SIM=$(realpath -m "${O:-build}/sim/snpu-sim")
 T=$(mktemp -d /tmp/snpu-vmtest.XXXXXX)
 export TMPDIR=$T/tmp # where tools/vm keeps its run directories: must be empty in the end

@@ -6,7 +6,7 @@
 # usage: lint.sh BUILD KERNEL...
 set -u
 cd "$(dirname "$0")/../.."
-. tests/vm/lib.sh
+. tests/tap.sh
 build=$1
 shift
 

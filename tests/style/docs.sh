@@ -5,17 +5,10 @@
 set -u
 shopt -s lastpipe	# report counts in this shell
 cd "$(git rev-parse --show-toplevel)" || exit 1
-n=0
-report() { # report NAME: reads offences from stdin; none is a pass
-	local bad
-	bad=$(cat)
-	n=$((n + 1))
-	if [ -z "$bad" ]; then echo "ok $n $1"; else sed 's/^/# /' <<<"$bad"; echo "not ok $n $1"; fi
-}
 docs() { git ls-files -- README.md 'docs/*.md'; }
 defines() { grep -qE "^[a-z].*\\b$2\\(" "$1" 2>/dev/null; }	# defines FILE FUNCTION
 
-echo "TAP version 13"
+. tests/tap.sh
 
 page=docs/architecture.md
 stops=$(grep -oP '^\| \d+ \| `\K[^`]+` \| `\w+(?=\(\)` \|)' $page | sed 's/` | `/ /')
@@ -37,4 +30,4 @@ docs | while read -r doc; do
 done | report "files that documents name exist"
 
 { [ "$(wc -l <$page)" -lt 120 ] || echo "$page has $(wc -l <$page) lines"; } | report "architecture in under 120 lines"
-echo "1..$n"
+done_testing

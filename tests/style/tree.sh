@@ -5,16 +5,9 @@
 set -u
 shopt -s lastpipe	# report counts in this shell
 cd "$(git rev-parse --show-toplevel)" || exit 1
-n=0
-report() { # report NAME: reads offences from stdin; none is a pass
-	local bad
-	bad=$(cat)
-	n=$((n + 1))
-	if [ -z "$bad" ]; then echo "ok $n $1"; else sed 's/^/# /' <<<"$bad"; echo "not ok $n $1"; fi
-}
 code() { git ls-files -- "$@" | grep -E '\.(c|h|S|def|sh|py|mk|lds)$'; }
 
-echo "TAP version 13"
+. tests/tap.sh
 
 git ls-files | grep -E '(\.(c|h|S|def|sh|py|mk|lds|map)$|/Makefile$|^Makefile$|^Kbuild$|^tools/[a-z-]+$)' |
 	while read -r f; do head -3 "$f" | grep -q SPDX-License-Identifier || echo "$f: no SPDX line"; done |
@@ -70,4 +63,4 @@ git grep -nIE "/wor""k/(main|shared)|\.libr""ary/|TO""DO|FIX""ME|\bXX""X\b" -- .
 
 git ls-files -s | awk '$1 == "100755" { print $4 }' | while read -r f; do head -1 "$f" | grep -q '^#!' || echo "$f: executable without an interpreter line"; done |
 	report "executables are scripts with an interpreter line"
-echo "1..$n"
+done_testing

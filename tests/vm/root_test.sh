@@ -5,7 +5,7 @@
 # fence must have signalled, and nothing may be left: the driver's own counts of objects go back to what they were.
 # usage: root_test.sh BUILD RELEASE          RELEASE: the kernel series whose snpu.ko is loaded
 set -u
-. tests/vm/lib.sh
+. tests/tap.sh
 build=$1 series=$2
 client=$build/tests/kselftest/client
 ko=$build/kmod/$series/snpu.ko

@@ -6,7 +6,7 @@
 # usage: run.sh BUILD RELEASE off|pt|strict CARDS network|all [tools/vm option...]
 set -u
 cd "$(dirname "$0")/../.."
-. tests/vm/lib.sh
+. tests/tap.sh
 build=$(readlink -f "$1") series=$2 iommu=$3 cards=$4 what=$5
 shift 5
 out=$build/vm/$series-$iommu-$cards${*:+-msi}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# TAP for shell tests: ok NAME COMMAND..., skip NAME REASON, done_testing.
+# TAP for shell tests: ok NAME COMMAND..., report NAME <offences, skip NAME REASON, done_testing.
 tap_n=0 tap_fail=0
 echo "TAP version 13"
 
@@ -15,6 +15,10 @@ ok() { # ok NAME COMMAND...: passes when the command succeeds; its output is sho
 		echo "not ok $tap_n $tap_name"
 		tap_fail=1
 	fi
+}
+
+report() { # report NAME: reads offences from stdin; none is a pass. At the end of a pipe it needs shopt -s lastpipe.
+	ok "$1" awk '{ print } END { exit NR > 0 }'
 }
 
 skip() {
