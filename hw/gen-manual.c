@@ -86,6 +86,8 @@ static void print_count(const char *expr)
 			c += 3;
 		else if (!strncmp(c, "(__u64)", 7))
 			c += 7;
+		else if (!strncmp(c, "ull ", 4))
+			c += 3;
 		else
 			putchar(*c++);
 	}

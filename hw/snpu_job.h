@@ -77,7 +77,8 @@ SNPU_HW_ASSERT(sizeof(struct snpu_job_desc) == 256, "job descriptor");
 	FAULT(MMU_WRITE, 15, "the address is mapped but not writable")			\
 	FAULT(MMU_TABLE, 16, "a page-table entry is malformed")				\
 	FAULT(BUS, 17, "host or device memory refused the physical address")		\
-	FAULT(KILLED, 18, "the driver destroyed the queue or timed the job out")
+	FAULT(KILLED, 18, "the driver destroyed the queue or timed the job out")	\
+	FAULT(BAD_INDEX, 19, "a number in memory names a row, channel or output that does not exist")
 
 #define SNPU_FAULT_ENUM(name, value, text) SNPU_FAULT_##name = (value),
 enum snpu_fault_code { SNPU_FAULTS(SNPU_FAULT_ENUM) SNPU_FAULT_COUNT };

@@ -13,6 +13,11 @@ enum {
 	FJ_FADD = 900,			/* [H] 32-bit floating-point add 0.9 pJ */
 	FJ_FMUL = 3700,			/* [H] 32-bit floating-point multiply 3.7 pJ */
 	FJ_FCMP = 100,			/* [H] 32-bit integer add 0.1 pJ: a binary32 comparison is an integer one */
+	FJ_FDIV = 4 * FJ_FMUL,		/* [A] a division or a root takes two Newton steps of two multiplications */
+	FJ_FSPECIAL = 20 * (FJ_FMUL + FJ_FADD),	/* [A] a polynomial of 10 terms in binary64, which counts as two binary32 */
+	FJ_IADD8 = 30,			/* [H] 8-bit integer add 0.03 pJ */
+	FJ_IMUL8 = 200,			/* [H] 8-bit integer multiply 0.2 pJ */
+	FJ_IADD32 = 100,		/* [H] 32-bit integer add 0.1 pJ */
 	FJ_SRAM = 10000,		/* [H] 64 bits from an 8 KiB SRAM 10 pJ */
 	FJ_DRAM_BURST = 8 * 1300000,	/* [H] 64 bits of DRAM 1.3 nJ (the lower end), 8 of them a burst */
 	FJ_LINK_BURST = 512 * 10000,	/* [A] PCI Express, both ends, 10 pJ a bit, 512 bits a burst */
@@ -28,7 +33,9 @@ enum {
 	CY_HOST_BURST = 4,		/* [A] PCI Express 4.0 x8, 16 GB/s */
 	CY_VRAM_LATENCY = 100,		/* [A] first access of a packet; later ones are pipelined */
 	CY_HOST_LATENCY = 600,		/* [A] a non-posted read across the link and back */
-	SRAM_WORDS = 8 * 2,		/* 64-bit words of a burst, each into a buffer and out again */
+	CY_FDIV = 4, CY_FSPECIAL = 40,	/* [A] of a lane, as many as the operations above */
+	BURST_WORDS = 8,		/* of 64 bits */
+	SRAM_WORDS = 2 * BURST_WORDS,	/* each into a buffer and out again */
 	LANES = 64,
 };
 
@@ -47,10 +54,23 @@ static uint64_t cycles(const struct engine_work *w, unsigned int words)
 	       (w->vram_bursts > w->pte_device ? CY_VRAM_LATENCY : 0) + (w->host_bursts > w->pte_host ? CY_HOST_LATENCY : 0);
 }
 
+void cost_float(struct engine_work *w, struct engine_work ops)
+{
+	uint64_t cy = ops.fadd + ops.fmul + ops.fcmp + ops.fdiv * CY_FDIV + ops.fspecial * CY_FSPECIAL;
+
+	w->fadd += ops.fadd;
+	w->fmul += ops.fmul;
+	w->fcmp += ops.fcmp;
+	w->fdiv += ops.fdiv;
+	w->fspecial += ops.fspecial;
+	w->lanes_busy += (cy + LANES - 1) / LANES;
+}
+
 void cost_count(const struct engine_work *w, unsigned int words, __u64 counter[SNPU_COUNTER_COUNT])
 {
 	uint64_t bursts = w->vram_bursts + w->host_bursts, cy = cycles(w, words);
-	uint64_t ideal = w->fadd * FJ_FADD + w->fmul * FJ_FMUL + w->fcmp * FJ_FCMP;
+	uint64_t ideal = w->fadd * FJ_FADD + w->fmul * FJ_FMUL + w->fcmp * FJ_FCMP + w->fdiv * FJ_FDIV +
+			 w->fspecial * FJ_FSPECIAL + w->iadd8 * FJ_IADD8 + w->imul8 * FJ_IMUL8 + w->iadd32 * FJ_IADD32;
 
 	counter[SNPU_COUNTER_PACKETS]++;
 	counter[SNPU_COUNTER_EVENTS] += w->events;
@@ -65,7 +85,7 @@ void cost_count(const struct engine_work *w, unsigned int words, __u64 counter[S
 	counter[SNPU_COUNTER_HOST_RD] += w->host_rd;
 	counter[SNPU_COUNTER_HOST_WR] += w->host_wr;
 	counter[SNPU_COUNTER_ENERGY_IDEAL] += ideal;
-	counter[SNPU_COUNTER_ENERGY] += ideal + bursts * (FJ_DRAM_BURST + SRAM_WORDS * FJ_SRAM) +
+	counter[SNPU_COUNTER_ENERGY] += ideal + bursts * (FJ_DRAM_BURST + SRAM_WORDS * FJ_SRAM) + w->reuses * BURST_WORDS * FJ_SRAM +
 					w->host_bursts * FJ_LINK_BURST + w->scanned * FJ_SORT + w->sorted * FJ_SRAM +
 					words * (uint64_t)FJ_PACKET_WORD + cy * FJ_CYCLE;
 }

@@ -32,7 +32,8 @@ void snpu_engine_destroy(struct snpu_engine *e)
 	if (!e)
 		return;
 	free(e->events);
-	free(e->sums);
+	for (unsigned int i = 0; i < ENGINE_BUFFERS; i++)
+		free(e->buf[i].p);
 	free(e->slot);
 	free(e);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Inside the engine: what its files share. engine.c runs a job and owns the state; engine_decode.c checks packets;
- * engine_access.c moves bytes through the MMU; engine_{control,mem,event,linear,neuron}.c execute packets; cost.c turns work
- * into cycles and energy. All of it is on the thread in snpu_engine_run(), except the atomics.
+ * engine_access.c moves bytes through the MMU; engine_{control,mem,event,linear,neuron,spike,lm,attention}.c execute packets;
+ * cost.c turns work into cycles and energy. All of it is on the thread in snpu_engine_run(), except the atomics.
  *
  * Codes: functions that can stop a packet return 0, a fault code (> 0, with va and access noted in `fault`), or
  * ENGINE_STOP when an abort came.
@@ -21,7 +21,8 @@
 #define ENGINE_STOP	(-1)			/* the packet was given up because of an abort */
 #define ENGINE_PIECE	0x10000u		/* bytes of one memory access, at most */
 #define ENGINE_LANES	1024u			/* elements a kernel works on at a time */
-#define ENGINE_MAX_ARGS	8u			/* operands of a packet */
+#define ENGINE_BLOCK	(1u << 22)		/* elements that packets of many vectors keep on the card at a time */
+#define ENGINE_MAX_ARGS	10u			/* operands of a packet */
 #define ENGINE_MAX_PKT	128u			/* bytes of a packet */
 #define ENGINE_NO_OPERAND (~0u)			/* the packet itself */
 
@@ -49,12 +50,27 @@ struct engine_args {
 /* What the packet being executed did, for counters and cost. */
 struct engine_work {
 	uint64_t events, spikes, synops, skipped, updates;
-	uint64_t fadd, fmul, fcmp;		/* binary32 operations */
+	uint64_t fadd, fmul, fcmp;		/* binary32 operations; one in binary64 counts as two */
+	uint64_t fdiv, fspecial;		/* divisions and square roots; exponentials, sines, cosines */
+	uint64_t iadd8, imul8, iadd32;		/* integer operations */
 	uint64_t scanned, sorted;		/* channels through the event sorter, entries that came out */
+	uint64_t reuses;			/* weight bursts that were in the buffer already */
 	uint64_t lanes_busy;			/* cycles of the 64 lanes */
 	uint64_t vram_rd, vram_wr, host_rd, host_wr;	/* bytes as the counters define them */
 	uint64_t vram_bursts, host_bursts;	/* of 64 bytes, both directions, page tables too */
 	uint64_t walks, pte_device, pte_host;	/* table walks and their reads by memory */
+};
+
+/* Buffers that grow to what the packets so far needed and stay. */
+enum engine_buffer {
+	ENGINE_BUF_SUMS,			/* outputs that are being summed up */
+	ENGINE_BUF_ACC,				/* accumulators besides */
+	ENGINE_BUF_X,				/* inputs that stay on the card while other operands pass by */
+	ENGINE_BUF_LISTS,			/* heads of spike lists */
+	ENGINE_BUF_SPIKES,			/* their entries, list after list */
+	ENGINE_BUF_HITS,			/* the same, channel after channel */
+	ENGINE_BUF_STARTS,			/* where a channel's begin */
+	ENGINE_BUFFERS
 };
 
 struct snpu_engine {
@@ -90,8 +106,7 @@ struct snpu_engine {
 	/* Buffers of the kernels. */
 	struct snpu_event *events;		/* [event_room] */
 	size_t event_room;
-	float *sums;				/* [sum_room] outputs of LINEAR */
-	size_t sum_room;
+	struct { void *p; size_t bytes; } buf[ENGINE_BUFFERS];
 	float lane[12][ENGINE_LANES];		/* pieces of operands that do not lie in one page of device memory */
 };
 
@@ -102,6 +117,8 @@ int engine_decode(struct snpu_engine *e) __attribute__((warn_unused_result));
 int engine_execute(struct snpu_engine *e) __attribute__((warn_unused_result));
 /* Notes operand and code; returns the code. */
 int engine_fault(struct snpu_engine *e, enum snpu_fault_code code, unsigned int operand);
+/* The same for what was read at an offset of an operand. */
+int engine_bad_data(struct snpu_engine *e, enum snpu_fault_code code, unsigned int operand, uint64_t off);
 
 /* --- engine_access.c --------------------------------------------------------------------------------------- */
 /* All take an address below 2^48 and note va and access in e->fault when they fail. */
@@ -123,17 +140,50 @@ int engine_arg_view(struct snpu_engine *e, unsigned int arg, uint64_t off, uint6
 	__attribute__((warn_unused_result));
 int engine_read_pte(void *engine, bool device, uint64_t pa, uint64_t *pte);
 
+/*
+ * Sets *at, a pointer to anything, to a buffer of at least n elements of `elem` bytes with what it held before. A BUS
+ * fault when there is no memory.
+ */
+int engine_room(struct snpu_engine *e, enum engine_buffer which, uint64_t n, size_t elem, void *at)
+	__attribute__((warn_unused_result));
+
 /* --- engine_event.c ---------------------------------------------------------------------------------------- */
 /* Reads and checks the event list of operand 0 for n channels into e->events. */
 int engine_read_events(struct snpu_engine *e, uint32_t n, uint32_t *count) __attribute__((warn_unused_result));
 
+/* --- engine_spike.c ---------------------------------------------------------------------------------------- */
+struct engine_list {
+	uint32_t count;
+	float vth;
+	uint64_t first;				/* its entries in ENGINE_BUF_SPIKES */
+	uint64_t ones;				/* bits that are set in the sizes of its counts */
+	unsigned int planes;			/* bit length of the greatest of them */
+};
+
+/*
+ * Reads and judges list `row` of operand 0, for n channels, into ENGINE_BUF_SPIKES from entry `at` on: *spikes is where
+ * that buffer lies now.
+ */
+int engine_read_spikes(struct snpu_engine *e, uint64_t row, uint32_t n, uint64_t at, struct engine_list *list,
+		       struct snpu_spike **spikes) __attribute__((warn_unused_result));
+
 /* --- cost.c ------------------------------------------------------------------------------------------------ */
 /* Adds what the packet did to a table of counters. words: length of the packet, 32-bit words. */
 void cost_count(const struct engine_work *w, unsigned int words, __u64 counter[SNPU_COUNTER_COUNT]);
+/* Adds the floating-point operations of `ops`, and the cycles that 64 lanes need when each does one a cycle. */
+void cost_float(struct engine_work *w, struct engine_work ops);
 
 /* --- packets: one function each, named engine_exec_<NAME> ---------------------------------------------------- */
 #define PKT(NAME, opcode, flags, args, doc)	int engine_exec_##NAME(struct snpu_engine *e, const struct snpu_pkt_##NAME *p);
 #include "snpu_isa.def"
+
+/* How many of `total` items of `size` elements are worked on together, so that a buffer stays small: at least one. */
+static inline uint32_t engine_block(uint32_t total, uint64_t size)
+{
+	uint64_t fit = ENGINE_BLOCK / size;
+
+	return fit < 1 ? 1 : fit < total ? (uint32_t)fit : total;
+}
 
 static inline uint32_t engine_min(uint64_t a, uint32_t b)
 {

@@ -2,8 +2,9 @@
 /*
  * Every byte the engine reads or writes: translate, check the memory behind, move, account. Before each access it
  * looks whether translations have to be dropped or the job given up, so both take effect within one access, however
- * long the packet. Knows nothing about packets beyond the addresses of their operands.
+ * long the packet. Knows nothing about packets beyond the addresses of their operands. Also the kernels' buffers.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim/engine.h"
@@ -167,5 +168,24 @@ int engine_arg_view(struct snpu_engine *e, unsigned int arg, uint64_t off, uint6
 	}
 	account(&e->work, true, SNPU_ACCESS_READ, at.pa, n);
 	*p = (const uint8_t *)e->mem.device + at.pa;
+	return 0;
+}
+
+int engine_room(struct snpu_engine *e, enum engine_buffer which, uint64_t n, size_t elem, void *at)
+{
+	size_t have = e->buf[which].bytes, want;
+	void *p = e->buf[which].p;
+
+	if (__builtin_mul_overflow(n, elem, &want))
+		return engine_fault(e, SNPU_FAULT_BUS, ENGINE_NO_OPERAND);
+	if (want > have) {
+		want = want > have + have / 2 ? want : have + have / 2;		/* some ask again and again */
+		p = realloc(p, want);
+		if (!p)
+			return engine_fault(e, SNPU_FAULT_BUS, ENGINE_NO_OPERAND);
+		e->buf[which].p = p;
+		e->buf[which].bytes = want;
+	}
+	memcpy(at, &p, sizeof(p));
 	return 0;
 }

@@ -70,6 +70,13 @@ int engine_fault(struct snpu_engine *e, enum snpu_fault_code code, unsigned int 
 	return code;
 }
 
+int engine_bad_data(struct snpu_engine *e, enum snpu_fault_code code, unsigned int operand, uint64_t off)
+{
+	e->fault.va = e->args.arg[operand].va + off;
+	e->fault.access = SNPU_ACCESS_READ;
+	return engine_fault(e, code, operand);
+}
+
 /* --- the packet as a whole ----------------------------------------------------------------------------------- */
 static int fetch(struct snpu_engine *e, const struct packet_info **info)
 {

@@ -55,13 +55,6 @@ int engine_exec_EVPACK(struct snpu_engine *e, const struct snpu_pkt_EVPACK *p)
 	return r ? r : engine_arg_write(e, EV, 0, &head, sizeof(head));
 }
 
-static int bad_events(struct snpu_engine *e, uint64_t off)
-{
-	e->fault.va = e->args.arg[0].va + off;
-	e->fault.access = SNPU_ACCESS_READ;
-	return engine_fault(e, SNPU_FAULT_BAD_EVENTS, 0);
-}
-
 int engine_read_events(struct snpu_engine *e, uint32_t n, uint32_t *count)
 {
 	struct snpu_events head;
@@ -71,7 +64,7 @@ int engine_read_events(struct snpu_engine *e, uint32_t n, uint32_t *count)
 	if (r)
 		return r;
 	if (head.count > n || head.pad)
-		return bad_events(e, 0);
+		return engine_bad_data(e, SNPU_FAULT_BAD_EVENTS, 0, 0);
 	r = room_for(e, head.count);
 	if (!r && head.count)
 		r = engine_arg_read(e, 0, FIRST_ENTRY, e->events, head.count * sizeof(e->events[0]));
@@ -79,7 +72,7 @@ int engine_read_events(struct snpu_engine *e, uint32_t n, uint32_t *count)
 		return r;
 	for (uint32_t i = 0; i < head.count; i++) {
 		if (e->events[i].channel >= n || e->events[i].channel < next)
-			return bad_events(e, FIRST_ENTRY + i * sizeof(e->events[0]));
+			return engine_bad_data(e, SNPU_FAULT_BAD_EVENTS, 0, FIRST_ENTRY + i * sizeof(e->events[0]));
 		next = e->events[i].channel + 1ull;
 	}
 	*count = head.count;

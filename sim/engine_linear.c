@@ -3,8 +3,6 @@
  * LINEAR, as the card's array does it: for each tile of 64 outputs, one accumulator a lane and one weight burst for
  * each event. Silent channels cost nothing. Engine's thread; bits as docs/numerics.md.
  */
-#include <stdlib.h>
-
 #include "sim/engine.h"
 
 #define BURST_BYTES	(SNPU_TILE * sizeof(float))
@@ -33,22 +31,7 @@ static int tile(struct snpu_engine *e, const struct snpu_pkt_LINEAR *p, uint32_t
 	return 0;
 }
 
-static int room_for_sums(struct snpu_engine *e, uint32_t n_out)
-{
-	size_t want = (size_t)SNPU_TILES(n_out) * SNPU_TILE;
-	float *sums;
-
-	if (want <= e->sum_room)
-		return 0;
-	sums = realloc(e->sums, want * sizeof(*sums));
-	if (!sums)
-		return engine_fault(e, SNPU_FAULT_BUS, OUT);
-	e->sums = sums;
-	e->sum_room = want;
-	return 0;
-}
-
-static int add_bias(struct snpu_engine *e, uint32_t n_out)
+static int add_bias(struct snpu_engine *e, uint32_t n_out, float *sums)
 {
 	for (uint32_t first = 0, n; first < n_out; first += n) {
 		int r;
@@ -58,7 +41,7 @@ static int add_bias(struct snpu_engine *e, uint32_t n_out)
 		if (r)
 			return r;
 		for (uint32_t o = 0; o < n; o++)
-			e->sums[first + o] = e->sums[first + o] + e->lane[1][o];
+			sums[first + o] = sums[first + o] + e->lane[1][o];
 	}
 	return 0;
 }
@@ -67,18 +50,19 @@ static int add_bias(struct snpu_engine *e, uint32_t n_out)
 int engine_exec_LINEAR(struct snpu_engine *e, const struct snpu_pkt_LINEAR *p)
 {
 	uint32_t count;
+	float *sums;				/* [n_out rounded up to a tile] */
 	int r = engine_read_events(e, p->n_in, &count);
 
 	if (!r)
-		r = room_for_sums(e, p->n_out);
+		r = engine_room(e, ENGINE_BUF_SUMS, SNPU_TILES(p->n_out) * SNPU_TILE, sizeof(*sums), &sums);
 	for (uint32_t first = 0; !r && first < p->n_out; first += SNPU_TILE)
-		r = tile(e, p, count, first, e->sums + first);
+		r = tile(e, p, count, first, sums + first);
 	if (!r && (p->hdr.flags & SNPU_LINEAR_BIAS))
-		r = add_bias(e, p->n_out);
+		r = add_bias(e, p->n_out, sums);
 	if (!r)
 		r = engine_arg_probe(e, OUT, 0, 4ull * p->n_out, SNPU_ACCESS_WRITE);
 	if (!r)
-		r = engine_arg_write(e, OUT, 0, e->sums, 4ull * p->n_out);
+		r = engine_arg_write(e, OUT, 0, sums, 4ull * p->n_out);
 	if (r)
 		return r;
 	e->work.events += count;

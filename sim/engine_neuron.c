@@ -5,6 +5,7 @@
  * arithmetic is a line of the table in docs/numerics.md.
  */
 #include "sim/engine.h"
+#include "sim/engine_math.h"
 
 #define MAX_VECTORS	10u			/* inputs of a packet: x, up to 2 states, up to 7 parameters */
 
@@ -64,6 +65,16 @@ static void op_scale(struct piece *c)
 		c->out[i] = c->in[0][i] * c->in[1][i];
 }
 
+static void op_silu_mul(struct piece *c)
+{
+	for (uint32_t i = 0; i < c->n; i++) {
+		double gate = c->in[0][i];
+		float e = (float)(gate / (1.0 + engine_exp64(-gate)));
+
+		c->out[i] = e * c->in[1][i];
+	}
+}
+
 int engine_exec_ADD(struct snpu_engine *e, const struct snpu_pkt_ADD *p)
 {
 	e->work.fadd += p->n;
@@ -74,6 +85,14 @@ int engine_exec_SCALE(struct snpu_engine *e, const struct snpu_pkt_SCALE *p)
 {
 	e->work.fmul += p->n;
 	return elementwise(e, p->n, op_scale);
+}
+
+int engine_exec_SILU_MUL(struct snpu_engine *e, const struct snpu_pkt_SILU_MUL *p)
+{
+	/* elementwise() has counted one cycle a tile already, that of the last multiplication. */
+	cost_float(&e->work, (struct engine_work){ .fadd = 2ull * p->n, .fdiv = 2ull * p->n, .fspecial = p->n });
+	e->work.fmul += p->n;
+	return elementwise(e, p->n, op_silu_mul);
 }
 
 /* --- neurons: lane[0..9] inputs, lane[10] new v or only output, lane[11] new i or output ---------------------- */

@@ -31,19 +31,27 @@ $(O)/tests/bench/rv32_rate: $(O)/tests/bench/rv32_rate.o $(O)/sim/rv32.o
 
 # The compute engine alone, for whoever runs it in-process (libsnpu's backend `sim`).
 ENGINE_OBJS := $(addprefix sim/,engine.o engine_decode.o engine_access.o engine_control.o engine_mem.o engine_event.o \
-	       engine_linear.o engine_neuron.o mmu.o cost.o)
-CFLAGS_sim/engine_linear.o := -O3
-CFLAGS_sim/engine_neuron.o := -O3
+	       engine_linear.o engine_neuron.o engine_spike.o engine_lm.o engine_attention.o engine_math.o mmu.o cost.o)
+# No errno from square roots: they are instructions, and nothing here needs libm.
+ENGINE_LOOPS := -O3 -fno-math-errno
+$(foreach f,linear neuron spike lm attention,$(eval CFLAGS_sim/engine_$(f).o := $(ENGINE_LOOPS)))
 ALL += $(O)/sim/libsnpu-engine.a
 $(O)/sim/libsnpu-engine.a: $(addprefix $(O)/,$(ENGINE_OBJS))
 	$(call say,AR,$(@:$(O)/%=%))
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-UNIT_TESTS += engine engine_fault engine_run engine_fuzz mmu
+UNIT_TESTS += engine engine_fault engine_run engine_fuzz engine_lm engine_spike engine_lm_fault engine_math mmu
 engine_OBJS = $(ENGINE_OBJS)
 engine_fault_OBJS = $(ENGINE_OBJS)
 engine_run_OBJS = $(ENGINE_OBJS)
 engine_fuzz_OBJS = $(ENGINE_OBJS)
+engine_lm_OBJS = $(ENGINE_OBJS)
+engine_spike_OBJS = $(ENGINE_OBJS)
+engine_lm_fault_OBJS = $(ENGINE_OBJS)
+engine_math_OBJS = sim/engine_math.o
+engine_math_LIBS = -lm
+engine_lm_LIBS = -lm
+engine_spike_LIBS = -lm
 mmu_OBJS = sim/mmu.o
 
 # The PCI face: only the card in its own process needs it. SIM_FACE_LIBS goes with SIM_FACE_OBJS.

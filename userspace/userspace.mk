@@ -6,15 +6,18 @@
 ALL_CFLAGS += -Iuserspace
 
 SNPU_SRCS = $(wildcard userspace/core/*.c userspace/device/*.c userspace/backend/*.c userspace/backend/*/*.c userspace/kernels/*.c \
-	      userspace/graph/*.c userspace/load/*.c userspace/lower/*.c userspace/sched/*.c)
+	      userspace/graph/*.c userspace/load/*.c userspace/lower/*.c userspace/sched/*.c userspace/lm/*.c)
 SNPU_OBJS = $(SNPU_SRCS:.c=.o) $(ENGINE_OBJS)
-SNPU_LIBS = $(shell $(PKG_CONFIG) --libs libdrm libzip) -lm
+SNPU_LIBS = $(shell $(PKG_CONFIG) --libs libdrm libzip jansson libpcre2-8 libutf8proc) -lpthreadpool -lm
 NIR_OBJS  = $(patsubst %.c,%.o,$(wildcard userspace/load/nir/*.c))
 NIR_LIBS  = -lz -lm
 
 CFLAGS_userspace/kernels/scalar.o := -fno-tree-vectorize
+CFLAGS_userspace/kernels/scalar_lm.o := -fno-tree-vectorize
+CFLAGS_userspace/kernels/spmv_plan.o := -O3
 CFLAGS_userspace/kernels/avx2.o := -mavx2 -mno-fma
 CFLAGS_userspace/kernels/avx512.o := -mavx512f -mavx512bw -mavx512dq -mavx512vl
+CFLAGS_userspace/kernels/avx512_vnni.o := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
 $(patsubst %.c,$(O)/%.o,$(wildcard userspace/backend/card/*.c)): ALL_CFLAGS += $(shell $(PKG_CONFIG) --cflags libdrm)
 
 LIBSNPU   := $(O)/userspace/libsnpu.so.1
@@ -46,18 +49,21 @@ $(O)/userspace/libsnpu.pc: userspace/libsnpu.pc.in userspace/include/snpu/snpu.h
 		sed -e "s|@prefix@|$(prefix)|;s|@libdir@|$(libdir)|;s|@version@|$$v|" $< >$@
 
 # --- tests ----------------------------------------------------------------------------------------------------
-# The AVX-512 source compiled against SIMDe, for machines without it. Linked into test programs only.
+# The AVX-512 sources compiled against SIMDe, for machines without it. Linked into test programs only.
 AVX512_EMU = tests/avx512_emulated.o
-$(O)/$(AVX512_EMU): userspace/kernels/avx512.c
+AVX512VNNI_EMU = tests/avx512_vnni_emulated.o
+$(O)/$(AVX512_EMU) $(O)/$(AVX512VNNI_EMU): $(O)/tests/%_emulated.o: userspace/kernels/%.c
 	$(call say,CC,$<:emulated)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-psabi -mavx2 -mno-fma -DSNPU_AVX512_EMULATED -MMD -MP -c $< -o $@
 
-UNIT_TESTS += program device
+UNIT_TESTS += program device kernels_lm
 program_OBJS = userspace/libsnpu.a
 device_OBJS  = userspace/libsnpu.a
+kernels_lm_OBJS = $(AVX512_EMU) $(AVX512VNNI_EMU) userspace/libsnpu.a
 program_LIBS = $(SNPU_LIBS)
 device_LIBS  = $(SNPU_LIBS)
+kernels_lm_LIBS = -lm
 
 .PHONY: check-symbols
 check-symbols: $(LIBSNPU) $(LIBNIR)	## what the libraries export
@@ -65,7 +71,7 @@ check-symbols: $(LIBSNPU) $(LIBNIR)	## what the libraries export
 CHECK += check-symbols
 
 # The conformance suite: one set of tests, every backend. The card's variants need /dev/accel and are run in the VM.
-CONF_TESTS = packets neurons faults queues
+CONF_TESTS = packets neurons lm attention faults lm_faults queues
 CONF_BINS  = $(CONF_TESTS:%=$(O)/tests/conformance/%_test)
 $(CONF_BINS): %: %.o $(O)/tests/conformance/conf.o $(O)/$(AVX512_EMU) $(LIBSNPU_A)
 	$(call say,LD,$(@:$(O)/%=%))
@@ -94,3 +100,10 @@ bench-kernels: $(O)/tests/bench/kernels	## speed of the CPU kernels against a me
 $(O)/tests/bench/kernels: $(O)/tests/bench/kernels.o $(LIBSNPU_A)
 	$(call say,LD,$(@:$(O)/%=%))
 	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(SNPU_LIBS) -o $@
+
+.PHONY: bench-lm-kernels
+bench-lm-kernels: $(O)/tests/bench/kernels_lm	## speed of the language models' kernels against a memory probe
+	$(Q)$<
+$(O)/tests/bench/kernels_lm: $(O)/tests/bench/kernels_lm.o $(LIBSNPU_A)
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) -lm -o $@

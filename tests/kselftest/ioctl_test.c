@@ -117,7 +117,8 @@ TEST_F(card, query_memory_and_engine)
 	EXPECT_GE(e.engines, 1);
 	EXPECT_GT(e.clock_khz, 0);
 	EXPECT_TRUE(e.opcodes[SNPU_OP_LINEAR / 64] >> (SNPU_OP_LINEAR % 64) & 1);
-	EXPECT_FALSE(e.opcodes[3] >> 63);
+	EXPECT_TRUE(e.opcodes[SNPU_OP_SWA / 64] >> (SNPU_OP_SWA % 64) & 1);	/* the simulated card is of version 1.1 */
+	EXPECT_FALSE(e.opcodes[3]);
 }
 
 TEST_F(card, query_sizes)

@@ -193,6 +193,64 @@ TEST(kernels_by_environment_and_option)
 	}
 }
 
+TEST(threads_by_environment_and_option)
+{
+	struct snpu_device_opts opts = { .sz = sizeof(opts), .cpu_threads = 3 };
+	struct snpu_device_info info = { .sz = sizeof(info) };
+	static const char *const bad[] = { "0", "-1", "two", "2x", "1025", "99999999999999999999999" };
+	struct snpu_device *dev;
+
+	setenv("SNPU_THREADS", "1", 1);
+	ASSERT_EQ(snpu_device_open("cpu", NULL, &dev), 0);
+	ASSERT_EQ(snpu_device_info(dev, &info), 0);
+	EXPECT_CONTAINS(info.description, ", 1 thread");
+	snpu_device_close(dev);
+	ASSERT_EQ(snpu_device_open("cpu", &opts, &dev), 0);	/* the option wins */
+	ASSERT_EQ(snpu_device_info(dev, &info), 0);
+	EXPECT_CONTAINS(info.description, ", 3 threads");
+	snpu_device_close(dev);
+	opts.cpu_threads = 100000;
+	EXPECT_EQ(snpu_device_open("cpu", &opts, &dev), -EINVAL);
+	EXPECT_CONTAINS(snpu_last_error(), "cpu_threads is 100000");
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		setenv("SNPU_THREADS", bad[i], 1);
+		EXPECT_EQ(snpu_device_open("cpu", NULL, &dev), -EINVAL);
+		EXPECT_CONTAINS(snpu_last_error(), "SNPU_THREADS is '");
+	}
+}
+
+/* A buffer around memory of the caller: bound for reading only, never written, never freed. */
+TEST(buffers_around_the_callers_memory)
+{
+	uint8_t *mem = aligned_alloc(4096, 8192);
+	struct snpu_device *dev;
+	struct snpu_vm *vm;
+	struct snpu_bo *bo;
+	void *map;
+
+	memset(mem, 7, 8192);
+	ASSERT_EQ(snpu_device_open("cpu", NULL, &dev), 0);
+	ASSERT_EQ(snpu_vm_create(dev, &vm), 0);
+	EXPECT_EQ(snpu_bo_wrap(dev, mem + 64, 4096, &bo), -EINVAL);
+	EXPECT_EQ(snpu_bo_wrap(dev, mem, 0, &bo), -EINVAL);
+	ASSERT_EQ(snpu_bo_wrap(dev, mem, 5000, &bo), 0);
+	EXPECT_EQ(snpu_bo_size(bo), 8192);
+	ASSERT_EQ(snpu_bo_map(bo, &map), 0);
+	EXPECT_EQ(map == mem, true);
+	EXPECT_EQ(snpu_vm_bind(vm, bo, 0, 0x1000, 4096, SNPU_BIND_READ | SNPU_BIND_WRITE), -EACCES);
+	EXPECT_EQ(snpu_vm_bind(vm, bo, 0, 0x1000, 4096, SNPU_BIND_WRITE), -EACCES);
+	EXPECT_CONTAINS(snpu_last_error(), "for reading only");
+	EXPECT_EQ(snpu_vm_bind(vm, bo, 4096, 0x1000, 4096, SNPU_BIND_READ), 0);
+	snpu_bo_free(bo);
+	snpu_vm_free(vm);
+	snpu_device_close(dev);
+	EXPECT_EQ(mem[0] + mem[8191], 14);
+	ASSERT_EQ(snpu_device_open("sim", NULL, &dev), 0);
+	EXPECT_EQ(snpu_bo_wrap(dev, mem, 4096, &bo), -ENOTSUP);
+	snpu_device_close(dev);
+	free(mem);
+}
+
 /* The template accepts everything and finishes at once. */
 TEST(null_backend)
 {

@@ -79,7 +79,7 @@ TEST_F(fault, bad_asid)
 TEST_F(fault, bad_opcode)
 {
 	struct rig *r = &self->r;
-	static const uint8_t undefined[] = { 0x06, 0x0f, 0x12, 0x22, 0x31, 0x42, 0x57, 0xff };
+	static const uint8_t undefined[] = { 0x06, 0x0f, 0x13, 0x23, 0x33, 0x43, 0x57, 0x66, 0xff };
 
 	for (unsigned int i = 0; i < sizeof(undefined); i++) {
 		struct snpu_pkt_hdr h = { .opcode = undefined[i], .words = 2 };

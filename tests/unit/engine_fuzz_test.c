@@ -35,6 +35,9 @@ static const struct { uint8_t op, flags, refs; uint16_t used, size; } ops[] = {
 #define PKT(NAME, opcode, flags_, args, doc)	{ .op = opcode, .flags = flags_, .refs = (0 args) >> 16, .used = (uint16_t)(8 args), .size = sizeof(struct snpu_pkt_##NAME) },
 #include "snpu_isa.def"
 };
+#undef ARG_REF
+#undef ARG_U32
+#undef ARG_U64
 #define OPS	(sizeof(ops) / sizeof(ops[0]))
 
 static struct snpu_ref random_ref(void)
@@ -53,9 +56,43 @@ static struct snpu_ref random_ref(void)
 	return ref;
 }
 
-static uint32_t random_number(void)
+/* Smaller when there are several, because extents are their products. */
+static uint32_t random_number(unsigned int several)
 {
-	return rnd(20) ? 1 + rnd(rnd(3) ? 80 : 3000) : rnd(~0u) >> rnd(32);
+	if (!rnd(several ? 40 : 20))
+		return rnd(~0u) >> rnd(32);
+	return several ? 1 + rnd(rnd(4) ? 5 : 150) : 1 + rnd(rnd(3) ? 80 : 3000);
+}
+
+/* Mostly, what must be the zero reference is: otherwise packets with two such operands would never run. */
+static void aim_ref(struct snpu_ref *ref, uint64_t count)
+{
+	if (!count && rnd(8))
+		memset(ref, 0, sizeof(*ref));
+}
+
+#define ARG_REF(name, access, elem, count, doc)	aim_ref(&p->name, count);
+#define ARG_U32(name, min, max, doc)
+#define ARG_U64(name, doc)
+#define PKT(NAME, opcode, flags, args, doc)	static void aim_##NAME(void *pkt) { struct snpu_pkt_##NAME *p = pkt; (void)p; args }
+#include "snpu_isa.def"
+#undef ARG_REF
+#undef ARG_U32
+#undef ARG_U64
+
+static void (*const aim[])(void *pkt) = {
+#define PKT(NAME, opcode, flags, args, doc)	aim_##NAME,
+#include "snpu_isa.def"
+};
+
+/* Residuals of one tile and one group, see random_data(). */
+static void aim_residual(struct snpu_pkt_SPMV *p)
+{
+	p->hdr.flags |= SNPU_SPMV_RESIDUAL;
+	p->groups = 1;
+	p->n_out = 1 + rnd(64);
+	p->n_residual = 3;
+	p->residual = (struct snpu_ref){ .addr = SNPU_REF_ADDR(SNPU_REGION_TRACE, RIG_REGION - 0x1000 + 32 * rnd(16)) };
 }
 
 static size_t random_packet(uint8_t *pkt)
@@ -72,11 +109,14 @@ static size_t random_packet(uint8_t *pkt)
 
 		memcpy(pkt + at, &ref, sizeof(ref));
 	}
-	for (; at + 4 <= ops[k].size; at += 4) {
-		uint32_t n = random_number();
+	for (unsigned int several = ops[k].used - at > 8; at + 4 <= ops[k].size; at += 4) {
+		uint32_t n = random_number(several);
 
 		memcpy(pkt + at, &n, 4);
 	}
+	if (h.opcode == SNPU_OP_SPMV && rnd(2))
+		aim_residual((struct snpu_pkt_SPMV *)pkt);
+	aim[k](pkt);
 	memset(pkt + ops[k].used, 0, ops[k].size - ops[k].used);
 	if (!rnd(25))
 		pkt[rnd(ops[k].size)] ^= 1u << rnd(8);
@@ -85,7 +125,7 @@ static size_t random_packet(uint8_t *pkt)
 
 static void random_program(struct rig *r)
 {
-	uint8_t pkt[128];
+	uint8_t pkt[128] __attribute__((aligned(8)));
 	unsigned int n = 1 + rnd(PACKETS);
 
 	r->prog = 0;
@@ -94,9 +134,17 @@ static void random_program(struct rig *r)
 	PUT(r, END, 0);
 }
 
-/* Event lists that are almost right, at the addresses that references like. */
+/* Event and spike lists that are almost right, at the addresses that references like, and residuals of three entries. */
 static void random_data(struct rig *r)
 {
+	for (unsigned int k = 0; k < 16; k++) {
+		uint32_t *residual = rig_at(r, SNPU_REGION_TRACE, RIG_REGION - 0x1000 + 32 * k);
+
+		residual[0] = 0;
+		residual[1] = rnd(20) ? 3 : rnd(8);
+		for (unsigned int i = 2; i < 5; i++)
+			residual[i] = rnd(~0u) & (rnd(20) ? 0xffff3f7f : ~0u);
+	}
 	for (unsigned int region = SNPU_REGION_STATE; region <= SNPU_REGION_TRACE; region++)
 		for (unsigned int k = 0; k < 8; k++) {
 			uint32_t *list = rig_at(r, region, 256ull * rnd(16)), count = rnd(12), channel = 0;
@@ -129,6 +177,20 @@ static uint64_t untouchable(struct rig *r)
 	       sum(rig_at(r, SNPU_REGION_COUNT, 0), RIG_MEMORY - SNPU_REGION_COUNT * RIG_REGION) * 5;
 }
 
+/* Which packets ran: all that lie before the one that faulted, or before the END that ended it. */
+static void note_executed(struct rig *r, bool ran[256])
+{
+	uint64_t end = r->res.result == SNPU_ENG_DONE ? r->prog : r->res.result == SNPU_ENG_FAULT ? r->res.fault.pc : 0;
+	const struct snpu_pkt_hdr *h;
+
+	for (uint64_t pc = 0; pc < end; pc += h->words * 4u) {
+		h = rig_at(r, SNPU_REGION_PROGRAM, pc);
+		ran[h->opcode] = true;
+		if (h->opcode == SNPU_OP_END)
+			break;
+	}
+}
+
 static void check_result(const struct rig *r)
 {
 	const struct snpu_fault *f = &r->res.fault;
@@ -139,18 +201,20 @@ static void check_result(const struct rig *r)
 		return;
 	}
 	EXPECT_GT(f->code, (uint32_t)SNPU_FAULT_BAD_DESC);
-	EXPECT_LT(f->code, (uint32_t)SNPU_FAULT_KILLED);
+	EXPECT_LT(f->code, (uint32_t)SNPU_FAULT_COUNT);
+	EXPECT_NE(f->code, (uint32_t)SNPU_FAULT_KILLED);
 	EXPECT_LT(f->pc, (uint64_t)r->prog + 8);
 	EXPECT_EQ(f->pc % 8, 0u);
-	EXPECT_TRUE(f->operand == ~0u || f->operand < 6);
+	EXPECT_TRUE(f->operand == ~0u || f->operand < 10);
 	EXPECT_TRUE((f->va != 0) == (f->access != 0));
 }
 
 TEST_TIMEOUT(random_programs, 300)
 {
 	const char *s = getenv("SNPU_FUZZ_SEED"), *n = getenv("SNPU_FUZZ_PROGRAMS");
-	unsigned long programs = n ? strtoul(n, NULL, 0) : 1000;
-	unsigned int seen[SNPU_FAULT_COUNT] = { 0 }, kinds = 0;
+	unsigned long programs = n ? strtoul(n, NULL, 0) : 3000;
+	unsigned int seen[SNPU_FAULT_COUNT] = { 0 }, kinds = 0, opcodes = 0;
+	bool ran[256] = { false };
 	struct rig r;
 
 	seed = s ? (uint32_t)strtoul(s, NULL, 0) | 1 : 0x5eed1;
@@ -170,15 +234,22 @@ TEST_TIMEOUT(random_programs, 300)
 		if (i % 8 == 0)
 			EXPECT_EQ(untouchable(&r), before);
 		check_result(&r);
+		note_executed(&r, ran);
 		seen[r.res.fault.code]++;
 		if (th_failed)
 			printf("# program %lu, seed 0x%x\n", i, at);
 	}
 	for (unsigned int c = 0; c < SNPU_FAULT_COUNT; c++)
 		kinds += seen[c] > 0;
-	printf("# %u kinds of ending, %u programs without a fault\n", kinds, seen[0]);
+	for (unsigned int k = 0; k < OPS; k++) {
+		opcodes += ran[ops[k].op];
+		if (!ran[ops[k].op])
+			printf("# opcode 0x%02x never ran\n", ops[k].op);
+	}
+	printf("# %u kinds of ending, %u programs without a fault, %u opcodes\n", kinds, seen[0], opcodes);
 	EXPECT_GE(kinds, 8u);			/* a fuzz that always trips over the same check tests little */
 	EXPECT_GT(seen[0], 10u);
+	EXPECT_GE(opcodes, (unsigned int)OPS - 2);
 	rig_free(&r);
 }
 

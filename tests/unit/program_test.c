@@ -183,9 +183,18 @@ TEST_F(prog, disassembles)
 		"LINEAR [2] ev=SCRATCH+0x100 weights=WEIGHTS+0x0 bias=- out=SCRATCH+0x0 n_in=784 n_out=10",
 		"LIF.subtract.ge [2] x=SCRATCH+0x0 state=STATE+0x0 param=CONST+0x80 out=OUTPUT+0x0{40,1000} n=10",
 		"THRESHOLD x=INPUT+0x0 state=- param=CONST+0x0 out=OUTPUT+0x0 n=1",
+		"GATHER.bf16 index=INPUT+0x0 table=WEIGHTS+0x0 out=SCRATCH+0x0 table_rows=9 n=3 rows=2",
+		"ENCODE x=SCRATCH+0x0 spikes=SCRATCH+0x1000 n=128 rows=2 k=3.5",
+		"SPMV.bitserial.residual.bias spikes=SCRATCH+0x1000 weights=WEIGHTS+0x0 scales=WEIGHTS+0x0 residual=WEIGHTS+0x0 "
+			"bias=CONST+0x40 out=SCRATCH+0x0 groups=1 n_out=65 rows=2 n_residual=7",
+		"MATMUL.bf16.bias x=INPUT+0x0 weights=WEIGHTS+0x0 bias=CONST+0x40 out=SCRATCH+0x0 n_in=3 n_out=4 rows=1",
+		"RMSNORM x=INPUT+0x0 weight=CONST+0x40 out=SCRATCH+0x0 n=3 rows=4 eps=9.99999997e-07",
+		"KV_APPEND.int8 k=INPUT+0x0 v=INPUT+0x0 position=INPUT+0x0 cache=STATE+0x0 kv=1 d=2 slots=3",
+		"SWA q=INPUT+0x0 cache=CONST+0x40 position=INPUT+0x0 out=SCRATCH+0x0 kv=1 group=2 d=3 slots=4 window=5",
 		"NEXT", "SIGNAL dst=TRACE+0x8 value=0xffffffffffffffff", "END",
 	};
 	struct snpu_ref ev = snpu_ref(SNPU_REGION_SCRATCH, 256), w = snpu_ref(SNPU_REGION_WEIGHTS, 0), s = snpu_ref(SNPU_REGION_SCRATCH, 0);
+	struct snpu_ref in = snpu_ref(SNPU_REGION_INPUT, 0), c = snpu_ref(SNPU_REGION_CONST, 64), spikes = snpu_ref(SNPU_REGION_SCRATCH, 4096);
 	uint64_t pc = 0;
 	char text[256];
 
@@ -200,6 +209,16 @@ TEST_F(prog, disassembles)
 	self->p.slot = 0;
 	snpu_emit(&self->p, THRESHOLD, .x = snpu_ref(SNPU_REGION_INPUT, 0), .param = snpu_ref(SNPU_REGION_CONST, 0),
 		  .out = snpu_ref(SNPU_REGION_OUTPUT, 0), .n = 1);
+	snpu_emit(&self->p, GATHER, .hdr.flags = SNPU_WEIGHTS_BF16, .index = in, .table = w, .out = s, .table_rows = 9, .n = 3, .rows = 2);
+	snpu_emit(&self->p, ENCODE, .x = s, .spikes = spikes, .n = 128, .rows = 2, .k = 0x40600000);
+	snpu_emit(&self->p, SPMV, .hdr.flags = SNPU_SPMV_BIAS | SNPU_SPMV_RESIDUAL | SNPU_SPMV_BIT_SERIAL, .spikes = spikes, .weights = w,
+		  .scales = w, .residual = w, .bias = c, .out = s, .groups = 1, .n_out = 65, .rows = 2, .n_residual = 7);
+	snpu_emit(&self->p, MATMUL, .hdr.flags = SNPU_WEIGHTS_BF16 | SNPU_MATMUL_BIAS, .x = in, .weights = w, .bias = c, .out = s, .n_in = 3,
+		  .n_out = 4, .rows = 1);
+	snpu_emit(&self->p, RMSNORM, .x = in, .weight = c, .out = s, .n = 3, .rows = 4, .eps = 0x358637bd);
+	snpu_emit(&self->p, KV_APPEND, .hdr.flags = SNPU_KV_INT8, .k = in, .v = in, .position = in, .cache = snpu_ref(SNPU_REGION_STATE, 0),
+		  .kv = 1, .d = 2, .slots = 3);
+	snpu_emit(&self->p, SWA, .q = in, .cache = c, .position = in, .out = s, .kv = 1, .group = 2, .d = 3, .slots = 4, .window = 5);
 	snpu_emit(&self->p, NEXT);
 	snpu_emit(&self->p, SIGNAL, .dst = snpu_ref(SNPU_REGION_TRACE, 8), .value = UINT64_MAX);
 	ASSERT_EQ(snpu_prog_end(&self->p), 0);

@@ -113,6 +113,8 @@ struct snpu_backend_ops {
 
 	/* Allocates a buffer of `size` bytes (whole pages) of zeroes. */
 	int (*bo_create)(struct snpu_device *dev, uint64_t size, uint32_t flags, struct snpu_bo **bo);
+	/* (optional) A buffer that is the caller's memory (whole pages), only read, which the caller keeps until bo_destroy. */
+	int (*bo_wrap)(struct snpu_device *dev, const void *mem, uint64_t size, struct snpu_bo **bo);
 	void (*bo_destroy)(struct snpu_bo *bo);
 	/* Maps the buffer into the process until bo_destroy. Called once a buffer, and never twice at a time. */
 	int (*bo_map)(struct snpu_bo *bo, void **ptr);
@@ -165,6 +167,12 @@ void snpu_bo_put(struct snpu_bo *bo);
 void snpu_vm_put(struct snpu_vm *vm);
 void snpu_fence_get(struct snpu_fence *fence);
 void snpu_fence_put(struct snpu_fence *fence);
+
+/*
+ * A buffer around memory of the caller (a mapped file, say), to be bound for reading only. mem begins a page, and is readable to the
+ * end of the page that mem + size - 1 lies in. It must stay until the buffer and all its bindings are gone. -ENOTSUP: this device cannot.
+ */
+int snpu_bo_wrap(struct snpu_device *device, const void *mem, uint64_t size, struct snpu_bo **bo) SNPU_MUST_CHECK;
 
 /* The binding that holds `va`, or NULL; vm->lock held. */
 const struct snpu_binding *snpu_vm_find(const struct snpu_vm *vm, uint64_t va);

@@ -38,12 +38,27 @@ __attribute__((format(printf, 2, 3))) static void put(struct text *t, const char
 static void put_flags(struct text *t, const struct snpu_pkt_desc *d, unsigned int flags)
 {
 	static const char *const reset[] = { "reset", "subtract", "delta", "reset3" };
+	static const struct {
+		uint8_t opcode, flag;
+		const char *text;
+	} named[] = {
+		{ SNPU_OP_LINEAR, SNPU_LINEAR_BIAS, "bias" },
+		{ SNPU_OP_GATHER, SNPU_WEIGHTS_BF16, "bf16" },
+		{ SNPU_OP_SPMV, SNPU_SPMV_BIT_SERIAL, "bitserial" },
+		{ SNPU_OP_SPMV, SNPU_SPMV_RESIDUAL, "residual" },
+		{ SNPU_OP_SPMV, SNPU_SPMV_BIAS, "bias" },
+		{ SNPU_OP_MATMUL, SNPU_WEIGHTS_BF16, "bf16" },
+		{ SNPU_OP_MATMUL, SNPU_MATMUL_BIAS, "bias" },
+		{ SNPU_OP_KV_APPEND, SNPU_KV_INT8, "int8" },
+		{ SNPU_OP_SWA, SNPU_KV_INT8, "int8" },
+	};
+	bool neuron = d->opcode >= SNPU_OP_THRESHOLD && d->opcode <= SNPU_OP_CUBALIF;
 
-	if (d->opcode == SNPU_OP_LINEAR) {
-		if (flags & SNPU_LINEAR_BIAS)
-			put(t, ".bias");
+	for (unsigned int i = 0; i < sizeof(named) / sizeof(named[0]); i++)
+		if (named[i].opcode == d->opcode && (flags & named[i].flag))
+			put(t, ".%s", named[i].text);
+	if (!neuron)
 		return;
-	}
 	if (d->flags & SNPU_NEURON_RESET_MASK)
 		put(t, ".%s", reset[flags & SNPU_NEURON_RESET_MASK]);
 	if (flags & d->flags & SNPU_NEURON_GE)
@@ -70,6 +85,12 @@ static void put_ref(struct text *t, const struct snpu_ref *ref)
 		put(t, "!reserved bits");
 }
 
+/* Numbers that are floats: the firing rate of ENCODE, epsilon of RMSNORM. */
+static bool is_float(const struct snpu_pkt_desc *d, unsigned int arg)
+{
+	return (d->opcode == SNPU_OP_ENCODE && arg == 4) || (d->opcode == SNPU_OP_RMSNORM && arg == 5);
+}
+
 static void put_args(struct text *t, const struct snpu_pkt_desc *d, const uint8_t *pkt)
 {
 	for (unsigned int i = 0; i < d->n_args; i++) {
@@ -77,6 +98,7 @@ static void put_args(struct text *t, const struct snpu_pkt_desc *d, const uint8_
 		struct snpu_ref ref;
 		uint64_t u64;
 		uint32_t u32;
+		float f32;
 
 		put(t, " %s=", arg->name);
 		if (arg->kind == SNPU_ARG_REF) {
@@ -87,7 +109,11 @@ static void put_args(struct text *t, const struct snpu_pkt_desc *d, const uint8_
 			put(t, "%#llx", (unsigned long long)u64);
 		} else {
 			memcpy(&u32, pkt + arg->offset, sizeof(u32));
-			put(t, "%u", u32);
+			memcpy(&f32, pkt + arg->offset, sizeof(f32));
+			if (is_float(d, i))
+				put(t, "%.9g", (double)f32);
+			else
+				put(t, "%u", u32);
 			if (u32 < arg->min || u32 > arg->max)
 				put(t, "!not %u to %u", arg->min, arg->max);
 		}

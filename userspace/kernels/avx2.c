@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AVX2 kernels: the vector operations for simd.h, and EVPACK. Compiled with -mavx2 and without -mfma: the law has no
+ * AVX2 kernels: the vector operations for simd.h, simd_lm.h and spmv.h, and EVPACK. Compiled with -mavx2 and without -mfma: the law has no
  * fma, and the compiler must not find one. Run only after snpu_kernels_get() has looked at the CPU.
  */
 #include "kernels/kernels.h"
@@ -97,5 +97,93 @@ static uint32_t snpu_evpack_f32__avx2(const float *x, uint32_t n, struct snpu_ev
 	}
 	return count;
 }
+
+/* --- language models ------------------------------------------------------------------------------------------- */
+
+static inline vec vload_bf16(const uint16_t *p, uint32_t k)
+{
+	uint16_t part[LANES] = { 0 };
+
+	if (k != LANES) {
+		memcpy(part, p, k * sizeof(*p));
+		p = part;
+	}
+	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)p)), 16));
+}
+
+static inline vec vdiv(vec a, vec b) { return _mm256_div_ps(a, b); }
+static inline vec vabs(vec a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+static inline vec vrint(vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline __m256 vfold(const vec *a) { return _mm256_add_ps(a[0], a[1]); }
+
+typedef __m256d dvec;
+
+static inline dvec dset(double d) { return _mm256_set1_pd(d); }
+static inline dvec dadd(dvec a, dvec b) { return _mm256_add_pd(a, b); }
+static inline dvec dsub(dvec a, dvec b) { return _mm256_sub_pd(a, b); }
+static inline dvec dmul(dvec a, dvec b) { return _mm256_mul_pd(a, b); }
+static inline dvec ddiv(dvec a, dvec b) { return _mm256_div_pd(a, b); }
+static inline dvec dsqrt(dvec a) { return _mm256_sqrt_pd(a); }
+static inline dvec drint(dvec a) { return _mm256_round_pd(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline dvec dmin(dvec a, dvec b) { return _mm256_min_pd(a, b); }
+static inline dvec dmax(dvec a, dvec b) { return _mm256_max_pd(a, b); }
+static inline dvec dless(dvec x, dvec y, dvec a, dvec b) { return _mm256_blendv_pd(b, a, _mm256_cmp_pd(x, y, _CMP_LT_OQ)); }
+static inline dvec dshift(dvec a, int n) { return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(a), n)); }
+static inline dvec dlow(vec a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
+static inline dvec dhigh(vec a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
+static inline void dstore(double *p, dvec a) { _mm256_storeu_pd(p, a); }
+
+static inline vec dnarrow(dvec low, dvec high)
+{
+	return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(low)), _mm256_cvtpd_ps(high), 1);
+}
+
+typedef __m256i ivec;
+
+static inline ivec iload(const void *p) { return _mm256_loadu_si256(p); }
+static inline void istore(void *p, ivec v) { _mm256_storeu_si256(p, v); }
+static inline ivec iset(int32_t n) { return _mm256_set1_epi32(n); }
+static inline ivec ilanes(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
+static inline ivec iadd(ivec a, ivec b) { return _mm256_add_epi32(a, b); }
+static inline ivec imul(ivec a, ivec b) { return _mm256_mullo_epi32(a, b); }
+static inline ivec ixor(ivec a, ivec b) { return _mm256_xor_si256(a, b); }
+static inline ivec iwiden(const int8_t *p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)); }
+static inline ivec iwiden16(const int8_t *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)p)); }
+static inline ivec imadd16(ivec a, ivec b) { return _mm256_madd_epi16(a, b); }
+static inline ivec ilow8(ivec a, ivec b) { return _mm256_unpacklo_epi8(a, b); }
+static inline ivec ihigh8(ivec a, ivec b) { return _mm256_unpackhi_epi8(a, b); }
+static inline ivec ilow16(ivec a, ivec b) { return _mm256_unpacklo_epi16(a, b); }
+static inline ivec ihigh16(ivec a, ivec b) { return _mm256_unpackhi_epi16(a, b); }
+static inline ivec ilow32(ivec a, ivec b) { return _mm256_unpacklo_epi32(a, b); }
+static inline ivec ihigh32(ivec a, ivec b) { return _mm256_unpackhi_epi32(a, b); }
+static inline ivec ilow64(ivec a, ivec b) { return _mm256_unpacklo_epi64(a, b); }
+static inline ivec ihigh64(ivec a, ivec b) { return _mm256_unpackhi_epi64(a, b); }
+static inline vec ifloat(ivec v) { return _mm256_cvtepi32_ps(v); }
+static inline ivec vint(vec v) { return _mm256_cvtps_epi32(v); }
+static inline vec ibits(ivec v) { return _mm256_castsi256_ps(v); }
+static inline __m256i ifold(ivec v) { return v; }
+
+static inline void iparts(ivec v[2])
+{
+	ivec low = _mm256_permute2x128_si256(v[0], v[1], 0x20);
+
+	v[1] = _mm256_permute2x128_si256(v[0], v[1], 0x31);
+	v[0] = low;
+}
+
+#define COUNT_BITS	7u			/* two products of 8 and 7 bits fit into 16 bits */
+
+static inline ivec idot(ivec acc, ivec u, ivec s)
+{
+	acc = iadd(acc, _mm256_madd_epi16(_mm256_maddubs_epi16(u, s), _mm256_set1_epi16(1)));
+	__asm__("" : "+x"(acc));		/* or GCC 12 copies the sums to other registers and memory all the time */
+	return acc;
+}
+
+#define SPMV_ROWS	1u
+#define DOT_ROWS	4u
+
+#include "kernels/simd_lm.h"
+#include "kernels/spmv.h"
 
 const struct snpu_kernels snpu_kernels_avx2 = KERNELS("avx2");

@@ -2,7 +2,7 @@
 /*
  * The arithmetic of the packets on this machine's CPU. scalar.c is the reference of docs/numerics.md; avx2.c and
  * avx512.c do the same operations in the same order on several elements at a time and give the same bits. The caller
- * has checked everything: sizes, overlaps, event lists. Pure functions, any thread.
+ * has checked everything: sizes, overlaps, lists. Pure functions, any thread.
  *
  * They rely on the default floating-point environment (round to nearest, denormals kept), which the caller's thread
  * must have, and on -ffp-contract=off.
@@ -10,6 +10,8 @@
 #ifndef SNPU_KERNELS_KERNELS_H
 #define SNPU_KERNELS_KERNELS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "snpu/snpu.h"
@@ -33,6 +35,56 @@ struct snpu_linear_args {
 	uint32_t count, n_in, n_out;
 };
 
+/* --- language models. Each works on a part [from, to) of what its comment names, so that threads can share a packet. --- */
+
+/* Spike lists of several vectors, copied and checked. */
+struct snpu_spike_rows {
+	const struct snpu_spike *spike;		/* entries, row after row; channels ascending in a row */
+	const uint64_t *first;			/* [rows + 1] where a row's entries begin */
+	const float *vth;			/* [rows] */
+	uint32_t rows;
+};
+
+struct snpu_spmv_args {
+	struct snpu_spike_rows in;		/* of groups * 128 channels */
+	const int8_t *weights;			/* [tiles][groups * 128][64], 64-byte aligned */
+	const float *scales;			/* [tiles][groups][64] */
+	const uint32_t *index;			/* [tiles * groups + 1] of the residual, a copy, checked; NULL: none */
+	const struct snpu_residual *residual;	/* [index[tiles * groups]]; others may write there: mask channel and output */
+	const float *bias;			/* [n_out] or NULL */
+	float *out;				/* [rows][n_out] */
+	void *scratch;				/* [spmv_scratch(a)] bytes, 64-byte aligned, filled by spmv_prepare */
+	uint32_t groups, n_out;
+};
+
+/* y[r][o] = x[r] . w[o]; the bf16 or f32 matrix is [n_out][n_in]. */
+struct snpu_matmul_args {
+	const float *x;				/* [rows][n_in] */
+	const void *weights;			/* [n_out][n_in] */
+	const float *bias;			/* [n_out] or NULL */
+	float *out;				/* [rows][n_out] */
+	uint32_t n_in, n_out, rows;
+	bool bf16;
+};
+
+struct snpu_gla_args {
+	const float *q;				/* [rows][kv * group][d] */
+	const float *k, *v, *g;			/* [rows][kv][d] */
+	float *state;				/* [kv][d][d] */
+	float *out;				/* [rows][kv * group][d] */
+	uint32_t kv, group, d, rows;
+};
+
+struct snpu_swa_args {
+	const float *q;				/* [kv * group][d], without INT8 */
+	struct snpu_spike_rows spikes;		/* kv * group lists of d channels, with INT8 */
+	const void *cache;			/* as SNPU_KV_WORDS describes */
+	float *out;				/* [kv * group][d] */
+	float *scratch;				/* [swa_scratch(a)] bytes for each call */
+	uint32_t kv, group, d, slots, keys, position;	/* keys: min(position + 1, window, slots) */
+	bool int8;
+};
+
 /* Neuron kernels return how many outputs are spikes; those without a threshold return 0. */
 typedef uint64_t snpu_neuron_fn(const struct snpu_neuron_args *a);
 
@@ -45,9 +97,22 @@ struct snpu_kernels {
 	void (*add)(const float *a, const float *b, float *out, uint32_t n);
 	void (*scale)(const float *x, const float *scale, float *out, uint32_t n);
 	snpu_neuron_fn *threshold, *i, *if_, *li, *lif, *cubali, *cubalif;
+
+	/* Rows [from, to); lists lie SNPU_EVENTS_WORDS(n) words apart; returns the number of all entries. */
+	uint64_t (*encode)(const float *x, uint32_t n, float k, uint32_t *lists, uint32_t from, uint32_t to);
+	/* (optional) What spmv needs to know about its lists, made once a packet. */
+	size_t (*spmv_scratch)(const struct snpu_spmv_args *a);
+	void (*spmv_prepare)(const struct snpu_spmv_args *a);
+	void (*spmv)(const struct snpu_spmv_args *a, uint32_t from, uint32_t to);		/* tiles of 64 outputs */
+	void (*matmul)(const struct snpu_matmul_args *a, uint32_t from, uint32_t to);		/* outputs */
+	void (*silu_mul)(const float *gate, const float *up, float *out, uint32_t n);
+	void (*rmsnorm)(const float *x, const float *weight, float *out, uint32_t n, float eps, uint32_t from, uint32_t to);	/* rows */
+	void (*gla)(const struct snpu_gla_args *a, uint32_t from, uint32_t to);			/* key-value heads */
+	size_t (*swa_scratch)(const struct snpu_swa_args *a);
+	void (*swa)(const struct snpu_swa_args *a, uint32_t from, uint32_t to);			/* query heads */
 };
 
-extern const struct snpu_kernels snpu_kernels_scalar, snpu_kernels_avx2, snpu_kernels_avx512;
+extern const struct snpu_kernels snpu_kernels_scalar, snpu_kernels_avx2, snpu_kernels_avx512, snpu_kernels_avx512vnni;
 
 /*
  * avx512.c compiled against SIMDe instead of the CPU's instructions, so that its source is tested on machines without

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The reference: each packet of docs/numerics.md in plain C, one rounding per operator. Written to be read beside that
- * page, and compiled without vectorisation, so that it is what it looks like.
+ * page, and compiled without vectorisation, so that it is what it looks like. scalar_lm.c has the language models'.
  */
 #include "kernels/kernels.h"
+#include "kernels/scalar_lm.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -191,4 +192,5 @@ const struct snpu_kernels snpu_kernels_scalar = {
 	.lif = snpu_lif_f32__scalar,
 	.cubali = snpu_cubali_f32__scalar,
 	.cubalif = snpu_cubalif_f32__scalar,
+	SNPU_LM_SCALAR,
 };

@@ -17,6 +17,7 @@
 
 #define UNROLL	_Pragma("GCC unroll 8")
 #define VECTORS	(SNPU_TILE / LANES)		/* in a burst of weights */
+#define STREAM_AHEAD	4096u			/* bytes ahead of one stream of memory that are prefetched */
 #define AHEAD	6u				/* events whose weights are prefetched: covers L3 latency at L2 speed */
 
 /*
@@ -78,12 +79,13 @@ static void K(snpu_evunpack_f32)(const struct snpu_event *ev, uint32_t count, fl
 	snpu_kernels_scalar.evunpack(ev, count, x, n);		/* a memset and a scatter: nothing to gain */
 }
 
-#define EACH(n)										\
-	uint32_t c = 0;									\
-	for (; c + LANES <= (n); c += LANES)						\
-		STEP(LANES);								\
-	if (c < (n))									\
-		STEP((n) - c);
+#define EACH(n) {									\
+		uint32_t c = 0;								\
+		for (; c + LANES <= (n); c += LANES)					\
+			STEP(LANES);							\
+		if (c < (n))								\
+			STEP((n) - c);							\
+	}
 
 static void K(snpu_add_f32)(const float *a, const float *b, float *out, uint32_t n)
 {
@@ -192,4 +194,4 @@ NEURON(cubalif, fire(a, c, k, cuba(a, c, k), 5))
 	{ .name = name_, .linear = K(snpu_linear_f32), .evpack = K(snpu_evpack_f32), .evunpack = K(snpu_evunpack_f32),	\
 	  .add = K(snpu_add_f32), .scale = K(snpu_scale_f32), .threshold = K(snpu_threshold_f32), .i = K(snpu_i_f32),	\
 	  .if_ = K(snpu_if_f32), .li = K(snpu_li_f32), .lif = K(snpu_lif_f32), .cubali = K(snpu_cubali_f32),		\
-	  .cubalif = K(snpu_cubalif_f32) }
+	  .cubalif = K(snpu_cubalif_f32), KERNELS_LM }

@@ -3,10 +3,13 @@
  * The CPU backend: executes packet streams with the kernels of userspace/kernels/, after the same checks as the card and
  * with the same faults (hw/snpu_isa.def). There are no page tables: the device level's table of bindings is the
  * translation. device.c bo.c vm.c queue.c are the slots; exec.c runs a job, check.c judges a packet, mem.c reaches memory,
- * ops.c executes packets whose operands lie in one piece of memory, pieces.c the others.
+ * ops.c executes packets whose operands lie in one piece of memory, pieces.c the others. lm.c executes those of language
+ * models, judge.c judges what they read, pool.c has the threads that share the large ones.
  */
 #ifndef SNPU_BACKEND_CPU_H
 #define SNPU_BACKEND_CPU_H
+
+#include <pthreadpool.h>
 
 #include "backend/soft.h"
 #include "core/packet.h"
@@ -16,11 +19,15 @@ struct cpu_device {
 	struct soft_device soft;
 	const struct snpu_kernels *kernels;
 	int64_t epoch_ns;			/* CLOCK_MONOTONIC at which TIMESTAMP's time is 0 */
+	uint32_t threads;			/* that share a large packet, the queue's own included */
+	pthread_mutex_t pool_lock;
+	pthreadpool_t pool;			/* pool_lock; NULL until the first large packet */
 };
 
 struct cpu_bo {
 	struct snpu_bo base;
 	uint8_t *mem;				/* [base.size], page-aligned */
+	bool wrapped;				/* the caller's memory: never written, not freed here */
 };
 
 /* A packet as far as it can be judged without loops and memory; good as long as its bytes are the same. */
@@ -57,9 +64,13 @@ struct cpu_window {
 	uint32_t flags;				/* SNPU_BIND_* */
 };
 
+/* Private copies of what packets of language models read, kept for the next packet. */
+enum cpu_copy { CPU_SPIKES, CPU_FIRST, CPU_VTH, CPU_INDEX, CPU_HISTOGRAM, CPU_SCRATCH, CPU_COPIES };
+
 /* A queue's execution. Only its thread touches it; windows are valid while vm->lock is held for reading. */
 struct cpu_exec {
 	struct snpu_vm *vm;
+	struct cpu_device *dev;
 	const struct snpu_kernels *k;
 	int64_t epoch_ns;
 
@@ -84,6 +95,8 @@ struct cpu_exec {
 	struct cpu_window window[SNPU_REGION_COUNT];
 	struct snpu_event *events;		/* [event_room], the private copy of a list */
 	size_t event_room;
+	void *copy[CPU_COPIES];
+	size_t copy_bytes[CPU_COPIES];
 	struct cpu_packet *cache;		/* [CPU_CACHE] */
 };
 
@@ -135,11 +148,29 @@ int cpu_execute(struct cpu_exec *x) SNPU_MUST_CHECK;
 int cpu_operate(struct cpu_exec *x) SNPU_MUST_CHECK;
 void cpu_count_linear(struct cpu_exec *x, uint32_t count);
 
+/* lm.c: cpu_operate() for the packets of language models. */
+int cpu_operate_lm(struct cpu_exec *x) SNPU_MUST_CHECK;
+
+/* judge.c: the copy, grown to `bytes` with its contents kept; NULL: no memory. */
+void *cpu_room(struct cpu_exec *x, enum cpu_copy which, uint64_t bytes);
+/* Copy reference `ref` and judge it: [rows] spike lists of n channels; [rows] numbers below `limit`; the index [cells + 1] of n residual entries. */
+int cpu_read_spikes(struct cpu_exec *x, unsigned int ref, uint32_t n, uint32_t rows, struct snpu_spike_rows *out) SNPU_MUST_CHECK;
+int cpu_read_index(struct cpu_exec *x, unsigned int ref, uint32_t rows, uint32_t limit, const uint32_t **out) SNPU_MUST_CHECK;
+int cpu_read_residual(struct cpu_exec *x, unsigned int ref, uint64_t cells, uint32_t n, const uint32_t **out) SNPU_MUST_CHECK;
+
+/* pool.c: how many threads; wanted 0: what $SNPU_THREADS says, or all processors. */
+int cpu_choose_threads(uint32_t wanted, uint32_t *threads) SNPU_MUST_CHECK;
+/* How many of n things a thread should take at once, a multiple of `unit`; n when `work` products are not worth sharing. */
+uint32_t cpu_tile(const struct cpu_exec *x, uint32_t n, uint64_t work, uint32_t unit);
+/* Calls part(arg, from, count) for pieces of 0 .. n - 1 that begin at multiples of `tile`; returns when all are done. */
+void cpu_share(struct cpu_exec *x, pthreadpool_task_1d_tile_1d_t part, void *arg, uint32_t n, uint32_t tile);
+
 /* pieces.c: executes the packet when some operand does not lie in one binding. */
 int cpu_execute_pieces(struct cpu_exec *x) SNPU_MUST_CHECK;
 
 /* The slots. */
 int cpu_bo_create(struct snpu_device *dev, uint64_t size, uint32_t flags, struct snpu_bo **bo);
+int cpu_bo_wrap(struct snpu_device *dev, const void *mem, uint64_t size, struct snpu_bo **bo);
 void cpu_bo_destroy(struct snpu_bo *bo);
 int cpu_bo_map(struct snpu_bo *bo, void **ptr);
 int cpu_vm_create(struct snpu_device *dev, struct snpu_vm **vm);

@@ -139,6 +139,17 @@ int cpu_operate(struct cpu_exec *x)
 	case SNPU_OP_LIF:	return op_neuron(x, k->lif, true);
 	case SNPU_OP_CUBALI:	return op_neuron(x, k->cubali, true);
 	case SNPU_OP_CUBALIF:	return op_neuron(x, k->cubalif, true);
+	case SNPU_OP_GATHER:
+	case SNPU_OP_ENCODE:
+	case SNPU_OP_SPMV:
+	case SNPU_OP_MATMUL:
+	case SNPU_OP_SILU_MUL:
+	case SNPU_OP_RMSNORM:
+	case SNPU_OP_ROPE:
+	case SNPU_OP_GLA_STEP:
+	case SNPU_OP_KV_APPEND:
+	case SNPU_OP_SWA:
+	case SNPU_OP_ARGMAX:	return cpu_operate_lm(x);
 	}
 	return SNPU_FAULT_BAD_OPCODE;		/* cpu_check() let nothing else through */
 }

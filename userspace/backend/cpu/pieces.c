@@ -33,7 +33,7 @@ static int copies_in(struct cpu_exec *x, void *copy[SNPU_PKT_MAX_REFS])
 
 		if (!r->size || x->ptr[i])
 			continue;
-		copy[i] = malloc(r->size);
+		copy[i] = aligned_alloc(SNPU_TILE, (r->size + SNPU_TILE - 1) / SNPU_TILE * SNPU_TILE);
 		if (!copy[i])
 			return cpu_no_memory(x, i);
 		if ((r->access & SNPU_ACCESS_READ) && cpu_read(x, x->va[i], copy[i], r->size))
@@ -41,6 +41,27 @@ static int copies_in(struct cpu_exec *x, void *copy[SNPU_PKT_MAX_REFS])
 		x->ptr[i] = copy[i];
 	}
 	return 0;
+}
+
+/* Of ENCODE's lists only what they hold now: the rest of the copy means nothing. */
+static int write_lists(struct cpu_exec *x, unsigned int i, const uint8_t *copy)
+{
+	uint64_t room = SNPU_EVENTS_WORDS(x->p->pkt.ENCODE.n) * sizeof(uint32_t);
+	int fault = 0;
+
+	for (uint64_t off = 0; off < x->p->ref[i].size && !fault; off += room) {
+		const struct snpu_spikes *head = (const void *)(copy + off);
+
+		fault = cpu_write(x, x->va[i] + off, head, sizeof(*head) + head->count * sizeof(struct snpu_spike));
+	}
+	return fault;
+}
+
+static int write_back(struct cpu_exec *x, unsigned int i, const void *copy)
+{
+	if (x->p->pkt.hdr.opcode == SNPU_OP_ENCODE)
+		return write_lists(x, i, copy);
+	return cpu_write(x, x->va[i], copy, x->p->ref[i].size);
 }
 
 static int whole(struct cpu_exec *x)
@@ -61,7 +82,7 @@ static int whole(struct cpu_exec *x)
 		fault = cpu_operate(x);
 	for (unsigned int i = 0; i < x->p->n_refs; i++) {
 		if (!fault && copy[i] && (x->p->ref[i].access & SNPU_ACCESS_WRITE))
-			fault = cpu_write(x, x->va[i], copy[i], x->p->ref[i].size);
+			fault = write_back(x, i, copy[i]);
 		free(copy[i]);
 	}
 	return fault;

@@ -6,7 +6,7 @@
 
 int cpu_queue_create(struct snpu_vm *vm, uint32_t priority, struct snpu_queue **out)
 {
-	const struct cpu_device *dev = (struct cpu_device *)vm->dev;
+	struct cpu_device *dev = (struct cpu_device *)vm->dev;
 	struct cpu_queue *q = calloc(1, sizeof(*q));
 	int err;
 
@@ -17,6 +17,7 @@ int cpu_queue_create(struct snpu_vm *vm, uint32_t priority, struct snpu_queue **
 		return snpu_fail(-ENOMEM, "queue: no memory");
 	}
 	q->exec.vm = vm;
+	q->exec.dev = dev;
 	q->exec.k = dev->kernels;
 	q->exec.epoch_ns = dev->epoch_ns;
 	q->soft.run = cpu_run;
@@ -38,5 +39,7 @@ void cpu_queue_destroy(struct snpu_queue *queue)
 	free(q->exec.cache);
 	free(q->exec.slot);
 	free(q->exec.events);
+	for (unsigned int i = 0; i < CPU_COPIES; i++)
+		free(q->exec.copy[i]);
 	free(q);
 }

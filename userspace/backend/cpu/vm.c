@@ -24,6 +24,8 @@ void cpu_vm_destroy(struct snpu_vm *vm)
 
 int cpu_vm_bind(struct snpu_vm *vm, struct snpu_bo *bo, uint64_t offset, uint64_t va, uint64_t size, uint32_t flags)
 {
+	if (((struct cpu_bo *)bo)->wrapped && (flags & SNPU_BIND_WRITE))
+		return snpu_fail(-EACCES, "address space: the buffer is the caller's memory, which can be bound for reading only");
 	return 0;
 }
 

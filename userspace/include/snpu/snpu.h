@@ -15,8 +15,8 @@
  *    may also be called on the same object at the same time; the others need the caller's own lock. Freeing an
  *    object while another thread uses it is an error of the caller.
  *
- * Two levels: devices, buffers, address spaces, queues and fences are in this file; arrays and models in snpu_array.h and
- * snpu_model.h, which it includes.
+ * Two levels: devices, buffers, address spaces, queues and fences are in this file; arrays and models in
+ * snpu_array.h, snpu_model.h and snpu_lm.h, which it includes.
  */
 #ifndef SNPU_SNPU_H
 #define SNPU_SNPU_H
@@ -118,6 +118,8 @@ struct snpu_device_opts {
 	uint32_t flags;				/* SNPU_OPEN_* */
 	uint32_t cpu_isa;			/* "cpu": enum snpu_cpu_isa; -ENOTSUP when this CPU lacks it */
 	uint64_t sim_memory;			/* "sim": bytes of device memory, multiple of 2 MiB; 0: 1 GiB (taken as it is touched) */
+	uint32_t cpu_threads;			/* "cpu": threads that share the work of large packets; 0: what $SNPU_THREADS says, or all processors */
+	uint32_t pad;				/* 0 */
 };
 
 /*
