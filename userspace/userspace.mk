@@ -83,6 +83,8 @@ check-conformance: $(CONF_BINS)	## the command set on every backend of the host
 CHECK += check-conformance
 
 include userspace/model.mk
+include userspace/lm.mk
+include userspace/tokenizer.mk
 
 # Random programs on all backends; -n and -s choose how many and which.
 PROGRAM_FUZZ = $(O)/tests/fuzz/program_fuzz

@@ -15,7 +15,7 @@
  *    may also be called on the same object at the same time; the others need the caller's own lock. Freeing an
  *    object while another thread uses it is an error of the caller.
  *
- * Two levels: devices, buffers, address spaces, queues and fences are in this file; arrays and models in
+ * Two levels: devices, buffers, address spaces, queues and fences are in this file; arrays, networks and language models in
  * snpu_array.h, snpu_model.h and snpu_lm.h, which it includes.
  */
 #ifndef SNPU_SNPU_H
@@ -299,5 +299,6 @@ SNPU_API int snpu_counter_exact(unsigned int counter);		/* 1: the same number on
 
 #include <snpu/snpu_array.h>
 #include <snpu/snpu_model.h>
+#include <snpu/snpu_lm.h>
 
 #endif
