@@ -66,28 +66,31 @@ CHECK += check-kmod
 VM_REFS = $(patsubst %,$(O)/vm/ref-%.json,sim scalar avx2 $(if $(shell grep -m1 -w avx512vl /proc/cpuinfo),avx512))
 VM_DATA = tests/data/nir/mnist
 VM_RUN  = $(SNPU_BIN) run $(VM_DATA)/mnist_lif.nir --input $(VM_DATA)/mnist_test1000.npz --json
+VM_LM   = $(SNPU_BIN) generate tests/data/spikingbrain/austen-3.7m-w8aspike -p "Emma was" -n 60 --profile --json
 $(VM_REFS): $(O)/vm/ref-%.json: $(SNPU_BIN)
 	$(call say,RUN,"reference on $*")
 	@mkdir -p $(@D)
 	$(Q)export SNPU_CPU=$(filter-out sim,$*); dev=--device=$(if $(filter sim,$*),sim,cpu); \
 		$(VM_RUN) $$dev --samples 40 --nodes lif1,lif1.v,lif2,lif2.v --record $(@:.json=-v.npz) >/dev/null && \
-		$(VM_RUN) $$dev --record $(@:.json=.npz) >$@
+		$(VM_LM) $$dev >$(@D)/lm-$(@F) && $(VM_RUN) $$dev --record $(@:.json=.npz) >$@
 
-# One boot each: kernel, IOMMU, cards, what runs, options of tools/vm. Every combination of the first three runs the network.
+# One boot each: kernel, IOMMU, cards, what runs, options of tools/vm. Every combination of the first three runs a network and a
+# language model.
 # Unplugging needs MSI, and a card small enough to find room again in the guest's address space.
 VM_UNPLUG = --msi --vram 256M
 VM_RUNS = "6.12 off 2 all" "6.12 strict 1 all $(VM_UNPLUG)" "7.3 strict 2 all" "7.3 off 1 all $(VM_UNPLUG)" \
 	  "6.12 off 1 network" "6.12 pt 1 network" "6.12 pt 2 network" "6.12 strict 2 network" \
 	  "7.3 off 2 network" "7.3 pt 1 network" "7.3 pt 2 network" "7.3 strict 1 network"
 .PHONY: check-vm
-check-vm: all $(KMODS) $(KSELF_BINS) $(CONF_BINS) $(VM_REFS)	## the driver and the card in a VM, on every kernel and IOMMU setting
+check-vm: all $(KMODS) $(KSELF_BINS) $(CONF_BINS) $(O)/tests/e2e/lm_same $(VM_REFS)	## the driver and the card in a VM, on every kernel and IOMMU setting
 	$(Q)for r in $(VM_RUNS); do set -- "$$@" "tests/vm/run.sh $(O) $$r"; done; tests/run-tap.sh "$$@"
 CHECK += check-vm
 
 # Everything that parses or executes what others wrote, again under ASan and UBSan, in a build tree of its own.
 .PHONY: check-san
 check-san:	## host tests and fuzzers under the address and undefined-behaviour sanitizers
-	$(Q)$(MAKE) --no-print-directory SAN=1 check-unit check-conformance check-programs check-model check-images
+	$(Q)$(MAKE) --no-print-directory SAN=1 CKPT_FUZZ_SECONDS=20 LM_FUZZ_SECONDS=20 TOKENIZER_FUZZ="-t 20" \
+		check-unit check-conformance check-programs check-model check-images check-ckpt check-tokenizer check-lm-files check-lm-golden
 CHECK += check-san
 
 # What a submission costs, in the VM with an emulated NVMe disk beside the card.

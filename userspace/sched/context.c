@@ -9,90 +9,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VA_ALIGN	(2ull << 20)		/* so that large buffers can use large pages */
-#define WAIT_NS		100000000ll		/* how soon a cancelled session notices */
-
-static int lane_open(struct snpu_target *t, struct snpu_lane *lane)
-{
-	int err;
-
-	if (lane->queue)
-		return 0;
-	err = lane->vm ? 0 : snpu_vm_create(t->dev, &lane->vm);
-	if (!err)
-		err = snpu_queue_create(lane->vm, NULL, &lane->queue);
-	/* Never address 0, so that a zero that went astray faults. */
-	if (!lane->next_va)
-		lane->next_va = t->info.va_start > VA_ALIGN ? t->info.va_start : VA_ALIGN;
-	return err;
-}
-
-static void lane_close(struct snpu_lane *lane)
-{
-	snpu_queue_free(lane->queue);
-	snpu_vm_free(lane->vm);
-	*lane = (struct snpu_lane){ 0 };
-}
-
-/* Creates and binds r->size bytes at the next free addresses. After an error the caller frees r->bo, which no job can reach. */
-static int region_bind(struct snpu_target *t, struct snpu_lane *lane, struct snpu_region_mem *r, uint32_t flags)
-{
-	int err = snpu_bo_create(t->dev, r->size, flags, &r->bo);
-
-	if (!err)
-		err = snpu_bo_map(r->bo, &r->map);
-	if (err)
-		return snpu_fail_in(err, "%llu KiB on %s", (unsigned long long)(r->size + 1023) / 1024, t->info.name);
-	r->va = (lane->next_va + VA_ALIGN - 1) / VA_ALIGN * VA_ALIGN;
-	if (!snpu_range_ok(r->va, snpu_bo_size(r->bo), t->info.va_end))
-		return snpu_fail(-ENOSPC, "the address space of %s is used up; create a new session", t->info.name);
-	err = snpu_vm_bind(lane->vm, r->bo, 0, r->va, snpu_bo_size(r->bo), SNPU_BIND_READ | SNPU_BIND_WRITE);
-	if (err)
-		return err;
-	lane->next_va = r->va + snpu_bo_size(r->bo);
-	r->capacity = snpu_bo_size(r->bo);
-	return 0;
-}
-
-/* Memory of at least `size` bytes for a region; what is there stays when it is large enough. */
-static int region_need(struct snpu_session *s, struct snpu_context *c, unsigned region, uint64_t size, uint32_t flags)
-{
-	struct snpu_target *t = &s->targets[c->s->target];
-	struct snpu_lane *lane = &s->lanes[c->s->target];
-	struct snpu_region_mem *r = &c->region[region];
-	int err;
-
-	r->size = size;
-	if (!size || r->capacity >= size)
-		return 0;
-	if (r->bo) {
-		err = snpu_vm_unbind(lane->vm, r->va, snpu_bo_size(r->bo));
-		snpu_bo_free(r->bo);
-		*r = (struct snpu_region_mem){ .size = size };
-		if (err)
-			return err;
-	}
-	err = region_bind(t, lane, r, flags);
-	if (err) {
-		snpu_bo_free(r->bo);
-		*r = (struct snpu_region_mem){ .size = size };
-	}
-	return err;
-}
-
 static int context_create(struct snpu_session *s, struct snpu_context *c)
 {
 	const struct snpu_segment *seg = c->s;
-	int err = lane_open(&s->targets[seg->target], &s->lanes[seg->target]);
+	struct snpu_target *t = &s->targets[seg->target];
+	struct snpu_lane *lane = &s->lanes[seg->target];
+	int err = snpu_lane_open(t, lane);
 
 	if (!err)
-		err = region_need(s, c, SNPU_REGION_WEIGHTS, seg->weight_bytes, SNPU_BO_DEVICE);
+		err = snpu_region_need(t, lane, &c->region[SNPU_REGION_WEIGHTS], seg->weight_bytes, SNPU_BO_DEVICE);
 	if (!err)
-		err = region_need(s, c, SNPU_REGION_CONST, seg->const_bytes, SNPU_BO_DEVICE);
+		err = snpu_region_need(t, lane, &c->region[SNPU_REGION_CONST], seg->const_bytes, SNPU_BO_DEVICE);
 	if (!err)
-		err = region_need(s, c, SNPU_REGION_STATE, seg->state_bytes, SNPU_BO_DEVICE);
+		err = snpu_region_need(t, lane, &c->region[SNPU_REGION_STATE], seg->state_bytes, SNPU_BO_DEVICE);
 	if (!err)
-		err = region_need(s, c, SNPU_REGION_SCRATCH, seg->scratch_bytes, SNPU_BO_DEVICE);
+		err = snpu_region_need(t, lane, &c->region[SNPU_REGION_SCRATCH], seg->scratch_bytes, SNPU_BO_DEVICE);
 	if (!err)
 		err = snpu_pack_segment(&s->low, seg, c->region[SNPU_REGION_WEIGHTS].map, c->region[SNPU_REGION_CONST].map);
 	return err;
@@ -133,7 +64,7 @@ void snpu_contexts_free(struct snpu_session *s)
 		}
 	}
 	for (unsigned t = 0; t < s->n_targets && s->lanes; t++)
-		lane_close(&s->lanes[t]);
+		snpu_lane_close(&s->lanes[t]);
 	free(s->contexts);
 	s->contexts = NULL;
 }
@@ -183,6 +114,8 @@ static int variant_emit(struct snpu_session *s, struct snpu_context *c, struct s
 
 int snpu_context_prepare(struct snpu_session *s, struct snpu_context *c, uint64_t chunk, uint64_t last, uint64_t steps)
 {
+	struct snpu_target *t = &s->targets[c->s->target];
+	struct snpu_lane *lane = &s->lanes[c->s->target];
 	struct snpu_prog all = { 0 };
 	uint64_t in = 0, out = 0;
 	int err;
@@ -194,13 +127,13 @@ int snpu_context_prepare(struct snpu_session *s, struct snpu_context *c, uint64_
 	if (!err)
 		err = variant_emit(s, c, &c->variant[1], last, steps, &all, &in, &out);
 	if (!err)
-		err = region_need(s, c, SNPU_REGION_PROGRAM, all.size, 0);
+		err = snpu_region_need(t, lane, &c->region[SNPU_REGION_PROGRAM], all.size, 0);
 	if (!err)
-		err = region_need(s, c, SNPU_REGION_INPUT, in, 0);
+		err = snpu_region_need(t, lane, &c->region[SNPU_REGION_INPUT], in, 0);
 	if (!err)
-		err = region_need(s, c, SNPU_REGION_OUTPUT, out, 0);
+		err = snpu_region_need(t, lane, &c->region[SNPU_REGION_OUTPUT], out, 0);
 	if (!err)
-		err = region_need(s, c, SNPU_REGION_PROFILE, (c->s->n_slots + 1ull) * SNPU_COUNTER_COUNT * sizeof(uint64_t), 0);
+		err = snpu_region_need(t, lane, &c->region[SNPU_REGION_PROFILE], (c->s->n_slots + 1ull) * SNPU_COUNTER_COUNT * sizeof(uint64_t), 0);
 	if (!err) {
 		memcpy(c->region[SNPU_REGION_PROGRAM].map, all.data, all.size);
 		c->steps = steps;
@@ -209,51 +142,13 @@ int snpu_context_prepare(struct snpu_session *s, struct snpu_context *c, uint64_
 	return err;
 }
 
-static int wait_fence(struct snpu_session *s, struct snpu_fence *fence)
-{
-	for (;;) {
-		int err = snpu_fence_wait(fence, WAIT_NS);
-
-		if (err != -ETIMEDOUT)
-			return err;
-		if (atomic_load(&s->cancel))
-			return -EINTR;
-	}
-}
-
-static void tell_why(struct snpu_queue *queue, const char *name, char *why, size_t size)
-{
-	struct snpu_queue_status st = { .sz = sizeof(st) };
-
-	if (snpu_queue_status(queue, &st) == 0 && st.text[0])
-		snprintf(why, size, "%s: %s", name, st.text);
-	else
-		snprintf(why, size, "%s: %s", name, snpu_last_error());
-}
-
 int snpu_context_run(struct snpu_session *s, struct snpu_context *c, const struct snpu_variant *v, char *why, size_t why_size)
 {
-	struct snpu_lane *lane = &s->lanes[c->s->target];
-	struct snpu_job_region regions[SNPU_REGION_COUNT];
-	struct snpu_job job = { .sz = sizeof(job), .regions = regions, .entry = v->entry, .profile_slots = c->s->n_slots + 1 };
-	struct snpu_fence *fence = NULL;
 	int err;
 
 	memset(c->region[SNPU_REGION_PROFILE].map, 0, c->region[SNPU_REGION_PROFILE].size);
-	for (unsigned r = 0; r < SNPU_REGION_COUNT; r++)
-		if (c->region[r].size)
-			regions[job.n_regions++] = (struct snpu_job_region){ .index = r, .va = c->region[r].va, .size = c->region[r].size };
-	err = snpu_submit(lane->queue, &job, &fence);
-	if (!err)
-		err = wait_fence(s, fence);
-	if (err == -EINTR) {
-		/* Freeing the queue stops the job. The next run makes a new one. */
-		snpu_fence_free(fence);
-		snpu_contexts_free(s);
-		return snpu_fail(-ECANCELED, "the run was cancelled");
-	}
-	if (err)
-		tell_why(lane->queue, s->targets[c->s->target].info.name, why, why_size);
-	snpu_fence_free(fence);
-	return err == -ECANCELED ? -EIO : err;
+	err = snpu_lane_run(&s->targets[c->s->target], &s->lanes[c->s->target], c->region, v->entry, c->s->n_slots + 1, &s->cancel, why, why_size);
+	if (err == -ECANCELED)
+		snpu_contexts_free(s);		/* stops the job. The next run makes a new queue */
+	return err;
 }

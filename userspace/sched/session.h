@@ -9,15 +9,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
-#include "lower/plan.h"
-
-/* One region of a segment on its device. */
-struct snpu_region_mem {
-	struct snpu_bo *bo;
-	void *map;
-	uint64_t va, size;			/* bytes; size as the job binds it */
-	uint64_t capacity;			/* of bo */
-};
+#include "sched/lane.h"
 
 /* A program for one number of samples, with where its streams lie. */
 struct snpu_variant {
@@ -32,13 +24,6 @@ struct snpu_context {
 	struct snpu_region_mem region[SNPU_REGION_COUNT];
 	struct snpu_variant variant[2];		/* whole chunks, and the last one */
 	uint64_t steps;
-};
-
-/* What a session holds on a target: an address space that only grows, and one queue. */
-struct snpu_lane {
-	struct snpu_vm *vm;
-	struct snpu_queue *queue;
-	uint64_t next_va;
 };
 
 struct snpu_session {
