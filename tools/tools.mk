@@ -51,3 +51,17 @@ CHECK += check-images
 check-tools: $(SNPU_BIN) $(EXAMPLES)	## the snpu command as people use it; examples, manual pages, completion
 	$(Q)tests/run-tap.sh "tests/e2e/cli_test.sh $(O)"
 CHECK += check-tools
+
+.PHONY: check-lm-tools
+check-lm-tools: $(SNPU_BIN)	## generate, chat, score, convert and tokenize as people use them
+	$(Q)tests/run-tap.sh "tests/e2e/lm_cli_test.sh $(O)"
+CHECK += check-lm-tools
+
+# What the command makes of spikes: sums from the library, formulas and pictures from here.
+UNIT_TESTS += spikes coding_raster lm_stream
+lm_stream_OBJS = tools/snpu/lm_stream.o
+spikes_OBJS  = userspace/lm/spikes.o tools/snpu/spike_stats.o tools/snpu/text.o $(NPZ_OBJS)
+spikes_LIBS  = $(shell $(PKG_CONFIG) --libs libzip jansson) -lm
+coding_raster_OBJS = tools/snpu/coding_raster.o tools/snpu/svg.o tools/snpu/text.o userspace/lm/coding.o userspace/core/fail.o
+coding_raster_LIBS = $(shell $(PKG_CONFIG) --libs jansson) -lm
+$(addprefix $(O)/tests/unit/,spikes_test.o coding_raster_test.o lm_stream_test.o): ALL_CFLAGS += -Itools/snpu $(shell $(PKG_CONFIG) --cflags jansson)

@@ -7,6 +7,8 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=tests/tap.sh
 . tests/tap.sh
+# shellcheck source=tests/e2e/cli_rig.sh
+. tests/e2e/cli_rig.sh
 
 build=$1
 snpu=$build/tools/snpu/snpu
@@ -21,29 +23,6 @@ export LC_ALL=C.UTF-8
 unset SNPU_CPU
 
 # --- helpers --------------------------------------------------------------------------------------------------
-
-# says STATUS TEXT COMMAND...: the command ends with the status, and its output, also the errors, has the text (a regex).
-says() {
-	local status=$1 text=$2 out rc
-	shift 2
-	out=$("$@" 2>&1)
-	rc=$?
-	[ $rc -eq "$status" ] || { printf 'status %d instead of %d\n%s\n' $rc "$status" "$out"; return 1; }
-	grep -qE -- "$text" <<<"$out" || { printf 'no "%s" in\n%s\n' "$text" "$out"; return 1; }
-}
-
-# json EXPRESSION COMMAND...: stdout is one JSON object d, for which the Python expression is true.
-json() {
-	local expression=$1
-	shift
-	"$@" >"$tmp/out.json" 2>"$tmp/err"
-	"$python" - "$tmp/out.json" "$expression" <<-'PY' || { head -c 600 "$tmp/out.json"; cat "$tmp/err"; return 1; }
-		import json, sys, numpy as np
-		d = json.load(open(sys.argv[1]))
-		if not eval("(" + sys.argv[2] + ")"):
-		    sys.exit("false: " + sys.argv[2])
-	PY
-}
 
 # npz EXPRESSION FILE...: the Python expression over the loaded files z[0], z[1], ... is true.
 npz() {
@@ -226,17 +205,7 @@ keys='["answer","command","device","expect","fallbacks","format","inputs","model
 ok "run --json: the keys of format 1" json "d['format'] == 1 and sorted(d) == $keys" run --device cpu --samples 5 --json
 ok "run --json: the same facts as on the screen" json "d['answer']['classes'] == [7, 9, 5, 4, 7] and d['answer']['right'] == 5 and d['time']['dt'] == 0.001 and
 	[p['node'] for p in d['placement'] if p['compute']] == ['fc1', 'lif1', 'fc2', 'lif2'] and d['stats']['dropped_events'] == 0" run --device cpu --samples 5 --json
-ok "run --json: documented keys, all of them" "$python" - "$tmp/out.json" docs/man/snpu-run.1 <<-'PY'
-	import json, re, sys
-	d, page = json.load(open(sys.argv[1])), re.sub(r"\\-", "-", open(sys.argv[2]).read())
-	words = set(re.findall(r"[A-Za-z_]+", page[page.index("JSON KEYS"):page.index("EXAMPLES")]))
-	def keys(x):
-	    for k, v in (x.items() if isinstance(x, dict) else ((None, v) for v in x) if isinstance(x, list) else ()):
-	        if k: yield k
-	        yield from keys(v)
-	missing = {k for k in keys(d)} - words - {"format", "command", "version"}
-	sys.exit("not in the manual page: %s" % sorted(missing) if missing else 0)
-PY
+ok "run --json: documented keys, all of them" documented "$tmp/out.json" docs/man/snpu-run.1
 json "True" run --device cpu --samples 20 --json && cp "$tmp/out.json" "$tmp/cpu.json"
 ok "exact counters are the same on the simulator and the CPU" json "[[r['counters'][c] for c in ('EVENTS', 'SPIKES', 'SYNOPS', 'SKIPPED', 'UPDATES')] for r in d['profile']['nodes']] ==
 	[[r['counters'][c] for c in ('EVENTS', 'SPIKES', 'SYNOPS', 'SKIPPED', 'UPDATES')] for r in json.load(open('$tmp/cpu.json'))['profile']['nodes']]" run --device sim --samples 20 --json
@@ -276,7 +245,7 @@ ok "example nir-run classifies" says 0 '^969$' sh -c "'$build/examples/nir-run' 
 import numpy as np; print((np.loadtxt('$tmp/classes') == np.load('$images')['labels']).sum())\""
 ok "examples are short" sh -c 'for f in examples/*.c; do [ "$(wc -l <"$f")" -lt 80 ] || { echo "$f"; exit 1; }; done'
 version=$("$snpu" --version)
-for c in '' run list info disasm compare; do
+for c in '' run generate chat score convert tokenize list info disasm compare; do
 	page=docs/man/snpu${c:+-$c}.1
 	ok "$page is for this version" grep -qF "\"$version\"" "$page"
 	[ -z "$c" ] || ok "$page names every option of the command" "$python" - "$page" "$("$snpu" help "$c")" <<-'PY'
@@ -294,7 +263,8 @@ complete_() { # complete_ WORD...: what bash offers for the last word
 	_snpu
 	echo "${COMPREPLY[*]}"
 }
-ok "completion: commands" says 0 '^compare$' complete_ com
+ok "completion: commands" says 0 '^compare$' complete_ comp
+ok "completion: values of options" says 0 '^bitwise bitwise-bidirectional$' complete_ generate --coding bit
 ok "completion: options come from the command" says 0 '--require-device' complete_ run --req
 ok "completion: devices" says 0 '^sim$' complete_ run --device si
 ok "completion: devices behind =" says 0 '^cpu$' complete_ run --device = cp

@@ -52,11 +52,12 @@ static int read_all(int fd, unsigned char **mem, size_t *size)
 
 enum snpu_exit snpu_file_read(const char *path, void **mem, size_t *size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err = fd < 0 ? -errno : 0;
+	bool standard = strcmp(path, "-") == 0;
+	int fd = standard ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC), err = fd < 0 ? -errno : 0;
 	struct stat st;
 
 	/* /dev/zero has no end. */
-	if (!err && !fstat(fd, &st) && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))) {
+	if (!err && !standard && !fstat(fd, &st) && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))) {
 		close(fd);
 		return snpu_cli_fail(SNPU_EXIT_FAILURE, "give a file or a pipe", "cannot read %s: it is a device", path);
 	}

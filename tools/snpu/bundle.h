@@ -10,7 +10,7 @@
 
 #include "cli.h"
 
-/* Reads a whole file, also from a pipe. Prints what is wrong. free() *mem. */
+/* Reads a whole file, also from a pipe, or stdin for "-". Prints what is wrong. free() *mem. */
 enum snpu_exit snpu_file_read(const char *path, void **mem, size_t *size);
 
 struct snpu_bundle {

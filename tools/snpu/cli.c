@@ -113,8 +113,9 @@ unsigned int snpu_screen_columns(void)
 {
 	struct winsize ws;
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col >= 40)
-		return ws.ws_col;
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+		if (ioctl(fd, TIOCGWINSZ, &ws) == 0 && ws.ws_col >= 40)
+			return ws.ws_col;
 	return 100;
 }
 
@@ -129,7 +130,7 @@ FILE *snpu_screen_begin(void)
 }
 
 /* One UTF-8 character of ours in ASCII; returns its length in bytes. */
-static size_t put_ascii(const unsigned char *s)
+static size_t put_ascii(const unsigned char *s, FILE *to)
 {
 	static const struct { const char *utf8, *ascii; } map[] = {
 		{ "×", "x" }, { "→", ">" }, { "µ", "u" }, { "·", "-" }, { "–", "-" }, { "█", "#" }, { "─", "-" }, { "±", "~" },
@@ -139,35 +140,40 @@ static size_t put_ascii(const unsigned char *s)
 		size_t n = strlen(map[i].utf8);
 
 		if (strncmp((const char *)s, map[i].utf8, n) == 0) {
-			fputs(map[i].ascii, stdout);
+			fputs(map[i].ascii, to);
 			return n;
 		}
 	}
 	if (s[0] == 0xe2 && s[1] >= 0xa0 && s[1] <= 0xa3 && s[2]) {	/* braille: U+2800 + one bit for each dot */
 		unsigned int dots = (unsigned int)((s[1] & 3) << 6 | (s[2] & 0x3f));
 
-		putchar(" .::##"[dots ? 1 + __builtin_popcount(dots) / 2 : 0]);
+		fputc(" .::##"[dots ? 1 + __builtin_popcount(dots) / 2 : 0], to);
 		return 3;
 	}
 	size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;	/* from a file: a node's name */
 
-	putchar('?');
+	fputc('?', to);
 	return strnlen((const char *)s, n);
+}
+
+void snpu_screen_end_on(FILE *to)
+{
+	fclose(cli.stream);
+	if (snpu_screen_utf8()) {
+		fwrite(cli.screen, 1, cli.screen_size, to);
+	} else {
+		for (const unsigned char *s = (const unsigned char *)cli.screen; *s;)
+			if (*s < 0x80)
+				fputc(*s++, to);
+			else
+				s += put_ascii(s, to);
+	}
+	fflush(to);
+	free(cli.screen);
+	cli.screen = NULL;
 }
 
 void snpu_screen_end(void)
 {
-	fclose(cli.stream);
-	if (snpu_screen_utf8()) {
-		fwrite(cli.screen, 1, cli.screen_size, stdout);
-	} else {
-		for (const unsigned char *s = (const unsigned char *)cli.screen; *s;)
-			if (*s < 0x80)
-				putchar(*s++);
-			else
-				s += put_ascii(s);
-	}
-	fflush(stdout);
-	free(cli.screen);
-	cli.screen = NULL;
+	snpu_screen_end_on(stdout);
 }

@@ -38,6 +38,11 @@ enum snpu_exit snpu_cmd_list(int argc, char **argv);
 enum snpu_exit snpu_cmd_info(int argc, char **argv);
 enum snpu_exit snpu_cmd_disasm(int argc, char **argv);
 enum snpu_exit snpu_cmd_compare(int argc, char **argv);
+enum snpu_exit snpu_cmd_generate(int argc, char **argv);
+enum snpu_exit snpu_cmd_chat(int argc, char **argv);
+enum snpu_exit snpu_cmd_score(int argc, char **argv);
+enum snpu_exit snpu_cmd_convert(int argc, char **argv);
+enum snpu_exit snpu_cmd_tokenize(int argc, char **argv);
 
 /* Parses a subcommand's options; argv[0] is its name ("run"). Leaves the process with SNPU_EXIT_USAGE on a mistake. */
 void snpu_cli_parse(const struct argp *argp, int argc, char **argv, void *input);
@@ -65,7 +70,8 @@ bool snpu_cli_print_json(json_t *facts);
  */
 FILE *snpu_screen_begin(void);
 void snpu_screen_end(void);
+void snpu_screen_end_on(FILE *to);		/* the same on stderr, where stdout has a command's answer alone */
 bool snpu_screen_utf8(void);
-unsigned int snpu_screen_columns(void);		/* of the terminal; 100 when stdout is none */
+unsigned int snpu_screen_columns(void);		/* of the terminal; 100 when neither stdout nor stderr is one */
 
 #endif

@@ -94,10 +94,11 @@ const char *snpu_device_words(const json_t *device)
 void snpu_device_line(FILE *f, const char *label, const json_t *device)
 {
 	const char *isa = snpu_fact_text(device, "isa"), *node = snpu_fact_text(device, "node");
+	const char *kernels = strchr(snpu_fact_text(device, "description"), ',');	/* ", avx2 kernels, 8 threads" */
 
 	fprintf(f, "%-*s%s  %s", SNPU_LABEL, label, snpu_fact_text(device, "name"), snpu_device_words(device));
 	if (isa[0])
-		fprintf(f, ", %s kernels", isa);
+		fputs(kernels ? kernels : "", f);
 	if (snpu_fact_number(device, "memory_total") > 0)
 		fprintf(f, ", %s of device memory", snpu_text_bytes(SNPU_TEXT, snpu_fact_number(device, "memory_total")));
 	if (snpu_fact_text(device, "fw_version")[0])

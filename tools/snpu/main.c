@@ -13,6 +13,11 @@
 
 const struct snpu_command snpu_commands[] = {
 	{ "run", "MODEL.nir --input FILE", "run a spiking network on a card, a simulated card or the CPU", snpu_cmd_run },
+	{ "generate", "MODEL -p TEXT", "continue a text with a spiking language model", snpu_cmd_generate },
+	{ "chat", "MODEL", "talk with one", snpu_cmd_chat },
+	{ "score", "MODEL FILE", "how well one predicts a text: bits per byte, perplexity", snpu_cmd_score },
+	{ "convert", "DIR -o MODEL.snpu", "a language model's folder to one file that starts at once", snpu_cmd_convert },
+	{ "tokenize", "MODEL TEXT", "a text as token ids, and back", snpu_cmd_tokenize },
 	{ "list", "", "list cards (with and without a driver) and the other devices", snpu_cmd_list },
 	{ "info", "[DEVICE]", "everything known about one device", snpu_cmd_info },
 	{ "disasm", "FILE | MODEL.nir", "print the packets of a program", snpu_cmd_disasm },
@@ -30,13 +35,14 @@ void (*argp_program_version_hook)(FILE *, struct argp_state *) = print_version;
 
 static void help(FILE *f)
 {
-	fputs("Usage: snpu COMMAND [OPTION...]\nRuns spiking networks on SNPU accelerator cards, and on this machine when there is none.\n\nCommands:\n", f);
+	fputs("Usage: snpu COMMAND [OPTION...]\nRuns spiking networks and language models on SNPU accelerator cards, and on this machine when there is none.\n\nCommands:\n", f);
 	for (const struct snpu_command *c = snpu_commands; c->name; c++)
 		fprintf(f, "  %-8s %-24s %s\n", c->name, c->args, c->summary);
 	fputs("\n  snpu COMMAND --help     options of a command        snpu --version\n"
 	      "  man snpu-COMMAND        the same with examples\n\n"
 	      "Try: snpu list            what is there\n"
 	      "     snpu run MODEL.nir --input FILE.npz --device cpu\n"
+	      "     snpu generate MODEL -p TEXT --device sim\n"
 	      "Exit status: 0 done, 1 failed, 2 wrong usage, 3 device missing, 4 arrays differ, 130 interrupted.\n", f);
 }
 

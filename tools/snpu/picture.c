@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The files that `snpu run` writes: recorded arrays as .npz and a picture of the first sample as SVG. A picture is written
- * beside its place and renamed, so that a reader never sees half of one.
+ * The files that `snpu run` writes: recorded arrays as .npz and a picture of the first sample as SVG.
  */
 #include "run.h"
 
@@ -13,6 +12,7 @@
 
 #include "device.h"
 #include "raster.h"
+#include "svg.h"
 #include "text.h"
 
 #define PANELS_MAX	32
@@ -115,29 +115,10 @@ static void subtitle(const struct snpu_run *run, char *text, size_t size)
 		 snpu_fact_text(run->facts, "device.name"), snpu_device_words(snpu_fact(run->facts, "device")));
 }
 
-static int write_svg(const char *path, const struct snpu_picture *picture)
+static int draw(FILE *f, const void *picture)
 {
-	char *part;
-	FILE *f;
-	int err = 0;
-
-	if (asprintf(&part, "%s.part", path) < 0)
-		return ENOMEM;
-	f = fopen(part, "w");
-	if (!f) {
-		err = errno;
-	} else {
-		snpu_raster_svg(f, picture);
-		err = ferror(f) ? EIO : 0;
-		if (fclose(f) && !err)
-			err = errno;
-		if (!err && rename(part, path))
-			err = errno;
-		if (err)
-			unlink(part);
-	}
-	free(part);
-	return err;
+	snpu_raster_svg(f, picture);
+	return 0;
 }
 
 enum snpu_exit snpu_run_write_raster(struct snpu_run *run)
@@ -152,9 +133,9 @@ enum snpu_exit snpu_run_write_raster(struct snpu_run *run)
 	picture.panels = collect(run, panels);
 	subtitle(run, text, sizeof(text));
 	picture.subtitle = text;
-	err = write_svg(run->opts->raster, &picture);
+	err = snpu_svg_file(run->opts->raster, draw, &picture);
 	if (err)
-		return snpu_cli_fail(SNPU_EXIT_FAILURE, "choose a file in a directory that you may write to", "cannot write %s: %s", run->opts->raster, strerror(err));
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, "choose a file in a directory that you may write to", "cannot write %s: %s", run->opts->raster, strerror(-err));
 	json_object_set_new(run->facts, "raster", json_pack("{s:o, s:i}", "file", snpu_cli_string(run->opts->raster), "panels", picture.panels));
 	return SNPU_EXIT_OK;
 }

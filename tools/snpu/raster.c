@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "svg.h"
 #include "text.h"
 
 #define WIDTH		960
@@ -24,9 +25,6 @@
 #define ROWS_MAX	320			/* more neurons are binned */
 #define COLUMNS_MAX	740
 #define SHADES		5
-#define INK		"#1b2230"
-#define GREY		"#7a8494"
-#define LINE		"#e4e8ee"
 
 static const char *const accents[] = { "#3457d5", "#e8630a", "#0f8a6c", "#a03cb5", "#b8860b", "#c2264b" };
 #define ACCENTS	(sizeof(accents) / sizeof(accents[0]))
@@ -61,39 +59,6 @@ double snpu_panel_sum(const struct snpu_panel *p, int64_t neuron)
 		for (uint64_t n = neuron < 0 ? 0 : (uint64_t)neuron; n < (neuron < 0 ? p->neurons : (uint64_t)neuron + 1); n++)
 			sum += neuron < 0 ? fabs((double)p->value[t * p->neurons + n]) : (double)p->value[t * p->neurons + n];
 	return sum;
-}
-
-/* Names come from files: escaped, and anything that is not printable ASCII or plausible UTF-8 is replaced. */
-static void put_text(FILE *f, const char *s)
-{
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (c == '<' || c == '>' || c == '&' || c == '"')
-			fprintf(f, "&#%d;", c);
-		else if (c >= 0xc2 && c < 0xf0 && ((unsigned char)s[1] & 0xc0) == 0x80 && (c < 0xe0 || ((unsigned char)s[2] & 0xc0) == 0x80) &&
-			 !(c == 0xe0 && (unsigned char)s[1] < 0xa0) && !(c == 0xed && (unsigned char)s[1] > 0x9f) && !(c == 0xef && (unsigned char)s[1] == 0xbf)) {
-			fwrite(s, 1, c < 0xe0 ? 2 : 3, f);
-			s += c < 0xe0 ? 1 : 2;
-		} else
-			fputc(c < 0x20 || c >= 0x7f ? '?' : c, f);
-	}
-}
-
-static void label(FILE *f, double x, double y, const char *anchor, const char *style, const char *text)
-{
-	fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\" class=\"%s\">", x, y, anchor, style);
-	put_text(f, text);
-	fputs("</text>\n", f);
-}
-
-/* 1, 2 or 5 times a power of ten, so that at most `most` marks cover the range. */
-static double tick_distance(double range, unsigned int most)
-{
-	double raw = range / most, power = pow(10, floor(log10(raw > 0 ? raw : 1)));
-	double m = raw / power;
-
-	return power * (m <= 1 ? 1 : m <= 2 ? 2 : m <= 5 ? 5 : 10);
 }
 
 /* --- grids ---------------------------------------------------------------------------------------------------- */
@@ -193,7 +158,7 @@ static void side(FILE *f, const struct snpu_panel *p, const struct grid *g, cons
 	char text[48];
 
 	if (!g->spikes) {
-		label(f, SIDE, g->y + 12, "start", "small", "blue < 0 < orange");
+		snpu_svg_text(f, SIDE, g->y + 12, "start", "small", "blue < 0 < orange");
 		fprintf(f, "<text x=\"%d\" y=\"%.1f\" class=\"small\">full colour at ±%.3g</text>\n", SIDE, g->y + 28, (double)g->most);
 		return;
 	}
@@ -209,7 +174,7 @@ static void side(FILE *f, const struct snpu_panel *p, const struct grid *g, cons
 		}
 		fprintf(f, "H%dZ\"/>\n", SIDE);
 		snprintf(text, sizeof(text), "up to %.0f each", most);
-		label(f, SIDE, g->y - 6, "start", "small", text);
+		snpu_svg_text(f, SIDE, g->y - 6, "start", "small", text);
 		return;
 	}
 	for (uint64_t n = 0; n < p->neurons; n++) {
@@ -247,12 +212,12 @@ static void strip(FILE *f, const struct grid *g, const char *accent)
 static void neuron_axis(FILE *f, const struct snpu_panel *p, const struct grid *g)
 {
 	double height = g->rows * g->row_height, each = height / (double)p->neurons;
-	double distance = p->neurons <= FEW ? 1 : fmax(1, tick_distance((double)p->neurons, 6));
+	double distance = p->neurons <= FEW ? 1 : fmax(1, snpu_svg_tick((double)p->neurons, 6));
 	char text[32];
 
 	for (double n = 0; n < (double)p->neurons; n += distance) {
 		snprintf(text, sizeof(text), "%.0f", n);
-		label(f, LEFT - 8, g->y + (n + 0.5) * each + 4, "end", p->winner == (int64_t)n && p->neurons <= FEW ? "strong" : "small", text);
+		snpu_svg_text(f, LEFT - 8, g->y + (n + 0.5) * each + 4, "end", p->winner == (int64_t)n && p->neurons <= FEW ? "strong" : "small", text);
 		if (p->neurons > FEW)
 			fprintf(f, "<path class=\"line\" d=\"M%d %.1fh4\"/>\n", LEFT - 5, g->y + (n + 0.5) * each);
 		else if (n > 0)
@@ -275,12 +240,12 @@ static void heading(FILE *f, const struct snpu_panel *p, const struct grid *g, d
 	else
 		snprintf(facts, sizeof(facts), "%s neurons · values%s", snpu_text_count(SNPU_TEXT, (double)p->neurons), binned);
 	fprintf(f, "<text x=\"%d\" y=\"%.1f\"><tspan class=\"name\" fill=\"%s\">", LEFT, top + 20, accent);
-	put_text(f, p->name);
+	snpu_svg_put(f, p->name);
 	fputs("</tspan><tspan dx=\"10\" class=\"small\">", f);
-	put_text(f, facts);
+	snpu_svg_put(f, facts);
 	fputs("</tspan></text>\n", f);
 	if (g->spikes)
-		label(f, SIDE, top + 20, "start", "small", "spikes");
+		snpu_svg_text(f, SIDE, top + 20, "start", "small", "spikes");
 }
 
 static void time_axis(FILE *f, const struct snpu_picture *pic, double top, double bottom)
@@ -294,16 +259,16 @@ static void time_axis(FILE *f, const struct snpu_picture *pic, double top, doubl
 		scale *= range < 1e-3 ? 1e6 : range < 1 ? 1e3 : 1;
 		range = steps * scale;
 	}
-	double distance = tick_distance(range, 10);
+	double distance = snpu_svg_tick(range, 10);
 
 	for (unsigned int i = 0; i * distance <= range * 1.0001; i++) {
 		double x = LEFT + i * distance / range * PLOT;
 
 		fprintf(f, "<path class=\"line\" d=\"M%.1f %.1fV%.1f\"/>\n", x, top, bottom + 5);
 		snprintf(text, sizeof(text), "%g", i * distance);
-		label(f, x, bottom + 20, "middle", "small", text);
+		snpu_svg_text(f, x, bottom + 20, "middle", "small", text);
 	}
-	label(f, LEFT + PLOT / 2.0, bottom + 40, "middle", "small", unit);
+	snpu_svg_text(f, LEFT + PLOT / 2.0, bottom + 40, "middle", "small", unit);
 }
 
 static void panel_draw(FILE *f, const struct snpu_panel *p, struct grid *g, double top, double dt, const char *accent)
@@ -318,7 +283,7 @@ static void panel_draw(FILE *f, const struct snpu_panel *p, struct grid *g, doub
 	if (has_strip(p, g))
 		strip(f, g, accent);
 	marks(f, g, accent);
-	fprintf(f, "<rect x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%.1f\" fill=\"none\" stroke=\"#c9d0da\"/>\n", LEFT, g->y, PLOT, height);
+	fprintf(f, "<rect x=\"%d\" y=\"%.1f\" width=\"%d\" height=\"%.1f\" fill=\"none\" stroke=\"" SNPU_SVG_FRAME "\"/>\n", LEFT, g->y, PLOT, height);
 	side(f, p, g, accent);
 }
 
@@ -336,18 +301,14 @@ void snpu_raster_svg(FILE *f, const struct snpu_picture *pic)
 	}
 	double height = bottom + 56;
 
-	fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%.0f\" viewBox=\"0 0 %d %.0f\">\n<title>", WIDTH, height, WIDTH, height);
-	put_text(f, pic->title);
-	fputs("</title>\n<style>text{font:12px Inter,\"Helvetica Neue\",\"DejaVu Sans\",Arial,sans-serif;fill:" INK "}.title{font-size:20px;font-weight:600}"
-	      ".name{font-size:14px;font-weight:600}.small{fill:" GREY "}.strong{font-weight:700}.line{stroke:" LINE ";fill:none}</style>\n", f);
-	fprintf(f, "<rect width=\"%d\" height=\"%.0f\" fill=\"#ffffff\"/>\n", WIDTH, height);
-	label(f, LEFT, 36, "start", "title", pic->title);
-	label(f, LEFT, 58, "start", "small", pic->subtitle);
+	snpu_svg_begin(f, WIDTH, height, pic->title);
+	snpu_svg_text(f, LEFT, 36, "start", "title", pic->title);
+	snpu_svg_text(f, LEFT, 58, "start", "small", pic->subtitle);
 	if (ok)
 		time_axis(f, pic, 74 + HEAD, bottom);
 	for (unsigned int i = 0; ok && i < pic->panels; i++)
 		panel_draw(f, &pic->panel[i], &g[i], g[i].y - (panel_height(&pic->panel[i], &g[i]) - g[i].rows * g[i].row_height), pic->dt, accents[i % ACCENTS]);
-	fputs("</svg>\n", f);
+	snpu_svg_end(f);
 	for (unsigned int i = 0; g && i < pic->panels; i++)
 		free(g[i].value);
 	free(g);

@@ -9,10 +9,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "device.h"
+#include "progress.h"
 #include "text.h"
 
 #define RECORDS_MAX	(2 * SNPU_RUN_LIST + 64)
@@ -27,34 +26,13 @@ static void on_interrupt(int signal)
 		snpu_session_cancel(interruptible);
 }
 
-/* --- progress ------------------------------------------------------------------------------------------------- */
-
-struct progress {
-	struct timespec start;
-	bool shown;
-};
-
-static double elapsed(const struct timespec *since)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)(now.tv_sec - since->tv_sec) + (double)(now.tv_nsec - since->tv_nsec) * 1e-9;
-}
-
-/* A bar on stderr, on terminals only and when the run takes longer than people notice. Never stops the run. */
+/* Never stops the run. */
 static int on_progress(void *arg, uint64_t done, uint64_t all)
 {
-	struct progress *p = arg;
-	int filled = all ? (int)(done * 40 / all) : 40;
+	char text[64];
 
-	if (elapsed(&p->start) < 0.5)
-		return 0;
-	fprintf(stderr, "\rrun      ");
-	for (int i = 0; i < 40; i++)
-		fputs(i < filled ? (snpu_screen_utf8() ? "█" : "#") : (snpu_screen_utf8() ? "·" : "."), stderr);
-	fprintf(stderr, "  %llu/%llu samples  %.1f s", (unsigned long long)done, (unsigned long long)all, elapsed(&p->start));
-	p->shown = true;
+	snprintf(text, sizeof(text), "%llu/%llu samples", (unsigned long long)done, (unsigned long long)all);
+	snpu_progress_show(arg, (double)done, (double)all, text);
 	return 0;
 }
 
@@ -134,7 +112,7 @@ static const char *node_names(const struct snpu_model *m)
 	return text;
 }
 
-static enum snpu_exit create_session(struct snpu_run *run, struct progress *progress)
+static enum snpu_exit create_session(struct snpu_run *run, struct snpu_progress *progress)
 {
 	const struct snpu_run_opts *o = run->opts;
 	static char expected[SNPU_RUN_LIST][256];
@@ -143,13 +121,9 @@ static enum snpu_exit create_session(struct snpu_run *run, struct progress *prog
 		.sz = sizeof(so), .devices = &run->device, .n_devices = 1, .require_device = o->require_device, .strict = o->strict,
 		.dt = o->dt, .reset = o->reset, .compare = o->compare,
 		.integrator = o->integrator, .gain = o->gain, .place = o->place, .n_place = o->n_place,
-		.records = records, .n_records = choose_records(run, records, expected),
+		.records = records, .n_records = choose_records(run, records, expected), .progress = on_progress, .progress_arg = progress,
 	};
 
-	if (isatty(STDERR_FILENO) && !o->quiet) {
-		so.progress = on_progress;
-		so.progress_arg = progress;
-	}
 	int err = snpu_session_create(run->model, &so, &run->session);
 
 	if (err)
@@ -157,19 +131,18 @@ static enum snpu_exit create_session(struct snpu_run *run, struct progress *prog
 	return SNPU_EXIT_OK;
 }
 
-static enum snpu_exit run_session(struct snpu_run *run, struct progress *progress)
+static enum snpu_exit run_session(struct snpu_run *run, struct snpu_progress *progress)
 {
 	struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND }, old;
 	int err;
 
-	clock_gettime(CLOCK_MONOTONIC, &progress->start);
+	snpu_progress_start(progress, "run", !run->opts->quiet);
 	interruptible = run->session;
 	sigaction(SIGINT, &action, &old);
 	err = snpu_session_run(run->session, run->feed.input, run->feed.n_inputs, &run->result);
 	sigaction(SIGINT, &old, NULL);
 	interruptible = NULL;
-	if (progress->shown)
-		fprintf(stderr, "\r%*s\r", 100, "");
+	snpu_progress_end(progress);
 	if (err == -ECANCELED)
 		return snpu_cli_fail(SNPU_EXIT_INTERRUPTED, NULL, "interrupted");
 	if (err)
@@ -194,7 +167,7 @@ static void print_quiet(const struct snpu_run *run)
 static enum snpu_exit execute(struct snpu_run *run)
 {
 	const struct snpu_run_opts *o = run->opts;
-	struct progress progress = { .shown = false };
+	struct snpu_progress progress;
 	enum snpu_exit st = snpu_run_check_outputs(o), verdict;
 
 	if (!st)
