@@ -51,6 +51,7 @@ for ref in "$build"/vm/ref-*.json; do
 		ok "card $c = $name: output spikes of 1000 images" "$build/tools/snpu/snpu" compare "$out/card$c.npz" "$ref.npz"
 		ok "card $c = $name: spikes and membrane potentials of every layer" "$build/tools/snpu/snpu" compare "$out/card$c-v.npz" "$ref-v.npz"
 		ok "card $c = $name: every exact counter" tests/vm/counters.py "$out/card$c.json" "$ref.json"
+		ok "card $c = $name: what a language model writes, its spikes, every exact counter" tests/vm/counters.py "$out/lm$c.json" "${ref%/*}/lm-${ref##*/}.json"
 	done
 done
 done_testing
