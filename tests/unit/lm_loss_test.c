@@ -316,6 +316,36 @@ TEST_F(loss, before_the_copy_is_made)
 	}
 }
 
+/* Tokens that are computed again count once, and those of a chunk that failed do not count twice. */
+TEST_F(loss, and_the_profile)
+{
+	struct snpu_lm_ctx_opts o = { .chunk = 6, .checkpoint = 15, .profile = 1 };
+	struct snpu_lm_ctx *cpu = context(&self->s, o), *ctx;
+	uint64_t want[64], got[64];
+	struct snpu_lm_spike_sums a, b;
+
+	ASSERT_EQ(snpu_lm_eval(cpu, self->s.ids, N, SNPU_LM_LAST, NULL), 0);
+	o.devices = self->dev;
+	o.n_devices = 2;
+	ctx = context(&self->s, o);
+	fault[0].fences = 4;
+	fault[1].fences = 5;
+	ASSERT_EQ(snpu_lm_eval(ctx, self->s.ids, N, SNPU_LM_LAST, NULL), 0);
+	EXPECT_TRUE(fault[0].gone && fault[1].gone);
+	for (unsigned int layer = 0; layer < 4; layer++) {
+		ASSERT_EQ(snpu_lm_ctx_spikes(cpu, layer, NULL, SNPU_LM_EXECUTED, &a), 0);
+		ASSERT_EQ(snpu_lm_ctx_spikes(ctx, layer, NULL, SNPU_LM_EXECUTED, &b), 0);
+		EXPECT_EQ(memcmp(&a, &b, sizeof(a)), 0);
+	}
+	ASSERT_EQ(snpu_lm_ctx_counters(cpu, ~0u, want), 0);
+	ASSERT_EQ(snpu_lm_ctx_counters(ctx, ~0u, got), 0);
+	for (unsigned int c = 0; c < snpu_counters(); c++)
+		if (snpu_counter_exact(c))
+			EXPECT_EQ(got[c], want[c]);
+	snpu_lm_ctx_free(cpu);
+	snpu_lm_ctx_free(ctx);
+}
+
 /* An empty or another sequence begins on what is left. */
 TEST_F(loss, before_a_reset_or_a_load)
 {

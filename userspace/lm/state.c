@@ -46,13 +46,9 @@ void lm_state_free(struct snpu_lm_ctx *ctx)
 	if (!s || !ctx->state)
 		return;
 	pthread_mutex_lock(&s->lock);
-	for (unsigned int i = 0; i < s->n_seg; i++) {
-		struct snpu_region_mem *r = &ctx->state[i];
-
-		/* Also unbound: the lane may live on for a fork. Only a device that is gone refuses. */
-		if (snpu_region_drop(&s->lane[s->seg[i].target], r))
-			s->target[s->seg[i].target].dead = true;
-	}
+	for (unsigned int i = 0; i < s->n_seg; i++)	/* unbound, too, because a fork may use the lane; if that fails, it goes with the lane */
+		if (snpu_region_drop(&s->lane[s->seg[i].target], &ctx->state[i]))
+			continue;
 	pthread_mutex_unlock(&s->lock);
 	free(ctx->state);
 	ctx->state = NULL;
