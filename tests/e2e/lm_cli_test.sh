@@ -319,7 +319,7 @@ ok "convert: --form float" sh -c "'$snpu' convert $float -o '$tmp/ff.snpu' -q &&
 ok "convert: --calibration" convert $float -o "$tmp/cal.snpu" --form spike --calibration "$tmp/text" -q
 ok "... makes other scales" sh -c "! cmp -s '$tmp/cal.snpu' '$tmp/f.snpu'"
 ok "convert: PyTorch shards" says 0 'dev-7b-bin +729 k parameters' convert $data/dev-7b-bin -o "$tmp/dev-7b-bin"
-ok "convert: no folder" says 1 'is no folder' convert "$tmp/absent" -o "$tmp/x.snpu"
+ok "convert: no folder" says 1 'No such file or directory; give a model' convert "$tmp/absent" -o "$tmp/x.snpu"
 ok "convert: a folder without a model" says 1 'no config.json' convert tests -o "$tmp/x.snpu"
 ok "convert: a form that the model cannot have" says 1 'spiking|float' convert $spike -o "$tmp/x.snpu" --form float
 ok "convert: where nothing can be written" says 1 'cannot be written' convert $spike -o /nonexistent/x.snpu
