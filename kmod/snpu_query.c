@@ -67,7 +67,10 @@ static int snpu_query_memory(struct snpu_device *snpu, struct snpu_file *file,
 	return snpu_query_put(args, &memory, sizeof(memory));
 }
 
-/* The contract's list is the engine's, as far as the card's minor version goes; the major version says that they agree. */
+/*
+ * The contract's list is the engine's, as far as the card's minor version goes;
+ * the major version says that they agree.
+ */
 static const u8 snpu_query_opcodes[] = {
 #define PKT(NAME, ...) SNPU_OP_##NAME,
 #include "snpu_isa.def"
@@ -84,9 +87,12 @@ static int snpu_query_engine(struct snpu_device *snpu, struct drm_snpu_dev_query
 	u32 minor = SNPU_GET(snpu->hw_version, HW_VERSION, MINOR);
 	u32 i;
 
-	for (i = 0; i < ARRAY_SIZE(snpu_query_opcodes); i++)
-		if (SNPU_OP_MINOR(snpu_query_opcodes[i]) <= minor)
-			engine.opcodes[snpu_query_opcodes[i] / 64] |= BIT_ULL(snpu_query_opcodes[i] % 64);
+	for (i = 0; i < ARRAY_SIZE(snpu_query_opcodes); i++) {
+		u8 op = snpu_query_opcodes[i];
+
+		if (SNPU_OP_MINOR(op) <= minor)
+			engine.opcodes[op / 64] |= BIT_ULL(op % 64);
+	}
 	return snpu_query_put(args, &engine, sizeof(engine));
 }
 

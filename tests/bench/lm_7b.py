@@ -54,7 +54,7 @@ def probe(path):
     """Bytes a second that one process reads from a hot page cache through a mapping, both processors."""
     code = """
 import mmap, sys, threading, time, numpy as np
-f = open(sys.argv[1], "rb"); m = np.frombuffer(mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ), np.uint64)[: 1 << 28]
+f = open(sys.argv[1], "rb"); m = np.frombuffer(mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ), np.uint64, 1 << 27)
 def work(a): a.sum()
 work(m)
 best = 0
