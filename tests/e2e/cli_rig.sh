@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# For tests of the snpu command: what a command says, and what its JSON has. Needs $tmp and $python.
+# shellcheck disable=SC2154 # $tmp and $python are the test's
+# For tests of the snpu command: what a command says, and what its JSON has.
 
 # says STATUS TEXT COMMAND...: the command ends with the status, and its output, also the errors, has the text (a regex).
 says() {
