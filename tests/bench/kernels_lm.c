@@ -311,14 +311,16 @@ static void bench_matmul(void)
 
 static void tables(void)
 {
-	start_table("SPMV of one row: GB/s of weights needed, share of the probe's, speed relative to all channels firing", "probe", silent, SILENT,
-		    " %");
+	start_table("SPMV of one row, by silent channels: GB/s of weights needed, share of the probe's, speed relative to none silent",
+		    "probe", silent, SILENT, " %");
 	for (unsigned int i = 0; i < 3; i++)
 		bench_decode(shapes[i]);
-	start_table("\nSPMV of several rows, 18 % of the channels silent: G products/s, rows per second relative to one row", "", rows_of, ROWS, " rows");
+	start_table("\nSPMV of several rows, 18 % of the channels silent: G products/s, rows per second relative to one row", "",
+		    rows_of, ROWS, " rows");
 	for (unsigned int i = 0; i < 3; i++)
 		bench_prefill(shapes[i]);
-	start_table("\nMATMUL bf16: GB/s of weights, share of the probe's, rows per second relative to one row", "probe", matmul_rows, 4, " rows");
+	start_table("\nMATMUL bf16: GB/s of weights, share of the probe's, rows per second relative to one row", "probe",
+		    matmul_rows, 4, " rows");
 	bench_matmul();
 }
 

@@ -201,7 +201,8 @@ static bool spmv_case(struct lm *t, uint32_t rows, uint32_t groups, uint32_t n_o
 	run_spmv(t, &a);
 	ok = same(got, want, outs, "spmv");
 	if (!ok)
-		printf("# rows %u groups %u n_out %u, %u %% fire, sizes %d, %s residual\n", rows, groups, n_out, percent, sizes, a.index ? "a" : "no");
+		printf("# rows %u groups %u n_out %u, %u %% fire, sizes %d, %s residual\n", rows, groups, n_out, percent, sizes,
+		       a.index ? "a" : "no");
 	free_spikes(&a.in);
 	free((void *)a.scales);
 	free((void *)a.bias);
@@ -257,8 +258,11 @@ TEST_F(lm, encode)
 {
 	static const float k[] = { 3.0f, 2.0f, 4.0f, 0.5f, 0.0f, -1.0f, 1e-30f, 1e9f };
 
-	for (uint32_t i = 0; i < 400; i++)
-		ASSERT_TRUE(encode_case(self, 1 + below(self, i % 4 ? 70 : 1500), 1 + below(self, 4), k[i % 8], i % 5 ? 1.0f : 1e-7f, i % 16 == 3));
+	for (uint32_t i = 0; i < 400; i++) {
+		uint32_t n = 1 + below(self, i % 4 ? 70 : 1500);
+
+		ASSERT_TRUE(encode_case(self, n, 1 + below(self, 4), k[i % 8], i % 5 ? 1.0f : 1e-7f, i % 16 == 3));
+	}
 	for (uint32_t n = 1; n < 40; n++)
 		ASSERT_TRUE(encode_case(self, n, 2, 3.0f, 1.0f, false));
 }
@@ -268,7 +272,8 @@ TEST_F(lm, encode)
 static bool matmul_case(struct lm *t, uint32_t n_in, uint32_t n_out, uint32_t rows, bool bf16, bool edges)
 {
 	uint64_t n = (uint64_t)n_in * n_out, outs = (uint64_t)rows * n_out;
-	float *x = numbers(t, (uint64_t)rows * n_in, 1.0f, edges), *w = numbers(t, n, 1.0f, edges), *want = blank(outs), *got = blank(outs);
+	float *x = numbers(t, (uint64_t)rows * n_in, 1.0f, edges), *w = numbers(t, n, 1.0f, edges);
+	float *want = blank(outs), *got = blank(outs);
 	struct snpu_matmul_args a = { .x = x, .weights = w, .n_in = n_in, .n_out = n_out, .rows = rows, .bf16 = bf16 };
 	uint32_t split = below(t, n_out + 1);
 	uint16_t *half = malloc(n * 2 + 1);
@@ -308,7 +313,8 @@ TEST_F(lm, silu_mul)
 {
 	for (uint32_t i = 0; i < 300; i++) {
 		uint32_t n = 1 + below(self, 100);
-		float *x = numbers(self, n, i % 2 ? 4.0f : 800.0f, true), *up = numbers(self, n, 2.0f, i % 3 == 0), *want = blank(n), *got = blank(n);
+		float *x = numbers(self, n, i % 2 ? 4.0f : 800.0f, true), *up = numbers(self, n, 2.0f, i % 3 == 0);
+		float *want = blank(n), *got = blank(n);
 
 		REF->silu_mul(x, up, want, n);
 		self->k->silu_mul(x, up, got, n);
@@ -394,8 +400,11 @@ static bool gla_case(struct lm *t, uint32_t kv, uint32_t group, uint32_t d, uint
 
 TEST_F(lm, gla)
 {
-	for (uint32_t i = 0; i < 150; i++)
-		ASSERT_TRUE(gla_case(self, 1 + below(self, 3), 1 + below(self, 4), 1 + below(self, i % 5 ? 40 : 140), 1 + below(self, 4), i % 3 == 0));
+	for (uint32_t i = 0; i < 150; i++) {
+		uint32_t d = 1 + below(self, i % 5 ? 40 : 140);
+
+		ASSERT_TRUE(gla_case(self, 1 + below(self, 3), 1 + below(self, 4), d, 1 + below(self, 4), i % 3 == 0));
+	}
 	ASSERT_TRUE(gla_case(self, 2, 7, 128, 3, false));
 	ASSERT_TRUE(gla_case(self, 1, 1, SNPU_MAX_HEAD, 1, false));
 }
@@ -456,11 +465,13 @@ TEST_F(lm, swa)
 		a.position = i % 7 ? below(self, 300) : UINT32_MAX - below(self, 20);
 		ASSERT_TRUE(swa_case(self, a, i / 2 % SIZES, i % 5 == 0));
 	}
-	for (uint32_t i = 0; i < 2; i++)
-		ASSERT_TRUE(swa_case(self, (struct snpu_swa_args){ .kv = 2, .group = 7, .d = 128, .slots = 700, .keys = 700, .position = 1000, .int8 = i },
-				     MEDIUM, false));
-	ASSERT_TRUE(swa_case(self, (struct snpu_swa_args){ .kv = 1, .group = 1, .d = SNPU_MAX_HEAD, .slots = 3, .keys = 3, .position = 7, .int8 = 1 },
-			     LIMITS, false));
+	for (uint32_t i = 0; i < 2; i++) {
+		struct snpu_swa_args usual = { .kv = 2, .group = 7, .d = 128, .slots = 700, .keys = 700, .position = 1000, .int8 = i };
+		struct snpu_swa_args widest = { .kv = 1, .group = 1, .d = SNPU_MAX_HEAD, .slots = 3, .keys = 3, .position = 7, .int8 = i };
+
+		ASSERT_TRUE(swa_case(self, usual, MEDIUM, false));
+		ASSERT_TRUE(swa_case(self, widest, LIMITS, false));
+	}
 }
 
 TEST_HARNESS_MAIN

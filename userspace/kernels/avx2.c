@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AVX2 kernels: the vector operations for simd.h, simd_lm.h and spmv.h, and EVPACK. Compiled with -mavx2 and without -mfma: the law has no
- * fma, and the compiler must not find one. Run only after snpu_kernels_get() has looked at the CPU.
+ * AVX2 kernels: the vector operations for simd.h, simd_lm.h and spmv.h, and EVPACK. Compiled with -mavx2 and without
+ * -mfma: the law has no fma, and the compiler must not find one. Run only after snpu_kernels_get() has looked at the CPU.
  */
 #include "kernels/kernels.h"
 

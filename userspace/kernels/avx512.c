@@ -132,11 +132,15 @@ static inline dvec dsqrt(dvec a) { return _mm512_sqrt_pd(a); }
 static inline dvec drint(dvec a) { return _mm512_roundscale_pd(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline dvec dmin(dvec a, dvec b) { return _mm512_min_pd(a, b); }
 static inline dvec dmax(dvec a, dvec b) { return _mm512_max_pd(a, b); }
-static inline dvec dless(dvec x, dvec y, dvec a, dvec b) { return _mm512_mask_blend_pd(_mm512_cmp_pd_mask(x, y, _CMP_LT_OQ), b, a); }
 static inline dvec dshift(dvec a, int n) { return _mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(a), n)); }
 static inline dvec dlow(vec a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
 static inline dvec dhigh(vec a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
 static inline void dstore(double *p, dvec a) { _mm512_storeu_pd(p, a); }
+
+static inline dvec dless(dvec x, dvec y, dvec a, dvec b)
+{
+	return _mm512_mask_blend_pd(_mm512_cmp_pd_mask(x, y, _CMP_LT_OQ), b, a);
+}
 
 static inline vec dnarrow(dvec low, dvec high)
 {

@@ -48,7 +48,8 @@ static inline __m256 snpu_extractf32x8(__m512 v, int half)
 
 static inline __m512d snpu_cvtps_pd(__m256 v)
 {
-	return ((union snpu_halves){ .d2 = { _mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)) } }).d;
+	return ((union snpu_halves){ .d2 = { _mm256_cvtps_pd(_mm256_castps256_ps128(v)),
+					     _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)) } }).d;
 }
 
 static inline __m256 snpu_cvtpd_ps(__m512d v)

@@ -197,7 +197,8 @@ INLINE void dot(struct dot_sums *sums, const void *w, const float *x, uint32_t n
  * Lane i of y[r]: sum16 of row i of the matrix [count][n] times x[r], for i < count <= 8; other lanes hold 0. x is [rows][n].
  * One x: one row after the other, because memory is fast when it is one stream.
  */
-INLINE void dots(const void *w, uint32_t n, uint32_t count, const float *x, uint64_t ahead, const uint32_t rows, const bool bf16, __m256 *y)
+INLINE void dots(const void *w, uint32_t n, uint32_t count, const float *x, uint64_t ahead, const uint32_t rows, const bool bf16,
+		 __m256 *y)
 {
 	__m256 sum[DOT_ROWS][8];
 	struct dot_sums s[8];

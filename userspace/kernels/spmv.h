@@ -257,8 +257,12 @@ INLINE void direct(struct work *k, const uint32_t rows, const bool all)
 	}
 }
 
-/* `rows` rows from r on of one group whose n quads are in `codes`. */
-INLINE void buffered_rows(struct work *k, const struct sums *codes, uint32_t n, uint32_t group, uint32_t r, const uint32_t rows)
+/*
+ * `rows` rows from r on of one group whose n quads are in `codes`. Meanwhile half of each quad at `next` is brought into the
+ * cache, so that memory is not idle.
+ */
+INLINE void buffered_rows(struct work *k, const struct sums *codes, uint32_t n, uint32_t group, uint32_t r, const uint32_t rows,
+			  const int8_t *next)
 {
 	struct sums s[SPMV_ROWS];
 	const int8_t *count[SPMV_ROWS];
@@ -267,13 +271,16 @@ INLINE void buffered_rows(struct work *k, const struct sums *codes, uint32_t n, 
 		s[i] = start(k, group, r + i);
 		count[i] = counts(k, group, r + i);
 	}
-	for (uint32_t q = 0; q < n; q++)
+	for (uint32_t q = 0; q < n; q++) {
+		__builtin_prefetch(next + (uint64_t)4 * q * SNPU_TILE);
+		__builtin_prefetch(next + (uint64_t)4 * q * SNPU_TILE + SNPU_TILE);
 		UNROLL for (uint32_t i = 0; i < rows; i++) {
 			ivec c = four(count[i] + 4 * q);
 
 			UNROLL for (unsigned int j = 0; j < VECTORS; j++)
 				s[i].v[j] = idot(s[i].v[j], codes[q].v[j], c);
 		}
+	}
 	UNROLL for (uint32_t i = 0; i < rows; i++)
 		flush(k->t[r + i], s[i], k->has[r + i] ? k->extra[r + i] : NULL, k->scale + (uint64_t)group * SNPU_TILE);
 }
@@ -284,17 +291,19 @@ static void buffered(struct work *k)
 
 	for (uint32_t g = 0, q = 0; g < k->a->groups; g++) {
 		uint32_t n = k->plan->end[g] - q, r = 0;
+		const int8_t *here = (const int8_t *)codes, *next = k->codes + (uint64_t)(g + 1) * SNPU_GROUP * SNPU_TILE;
+		const int8_t *soon[2] = { k->plan->all ? next : here, k->plan->all ? next + 2 * SNPU_TILE : here };
 
 		for (uint32_t i = 0; i < n; i++, q++)
 			codes[i] = fetch(k, q, k->plan->all);
 		add_extra(k, g);
 		for (; r + SPMV_ROWS <= k->rows; r += SPMV_ROWS)
-			buffered_rows(k, codes, n, g, r, SPMV_ROWS);
+			buffered_rows(k, codes, n, g, r, SPMV_ROWS, r < 2 * SPMV_ROWS ? soon[r / SPMV_ROWS] : here);
 		switch (k->rows - r) {
-		case 1: buffered_rows(k, codes, n, g, r, 1); break;
+		case 1: buffered_rows(k, codes, n, g, r, 1, here); break;
 #if SPMV_ROWS > 1
-		case 2: buffered_rows(k, codes, n, g, r, 2); break;
-		case 3: buffered_rows(k, codes, n, g, r, 3); break;
+		case 2: buffered_rows(k, codes, n, g, r, 2, here); break;
+		case 3: buffered_rows(k, codes, n, g, r, 3, here); break;
 #endif
 		}
 	}
