@@ -102,7 +102,9 @@ static uint64_t entry_from(const struct snpu_spmv_args *a, uint32_t row, uint32_
 	return low;
 }
 
-static void add_rests(const struct snpu_spmv_args *a, uint32_t row, uint32_t group, const int8_t *codes, uint32_t *extra)
+/* The rests of a row's counts of one group, times codes [groups * 128][64] and the n entries of the residual. */
+static void add_rests(const struct snpu_spmv_args *a, uint32_t row, uint32_t group, const int8_t *codes, const struct snpu_residual *x,
+		      uint32_t n, uint32_t *extra)
 {
 	uint64_t end = a->in.first[row + 1];
 
@@ -110,20 +112,24 @@ static void add_rests(const struct snpu_spmv_args *a, uint32_t row, uint32_t gro
 		struct snpu_spike s = a->in.spike[e];
 		uint32_t rest = (uint32_t)s.count - (uint32_t)snpu_spmv_low(s.count, COUNT_BITS);
 
-		if (rest)
-			add_codes(extra, rest, codes + (uint64_t)s.channel * SNPU_TILE);
+		if (!rest)
+			continue;
+		add_codes(extra, rest, codes + (uint64_t)s.channel * SNPU_TILE);
+		for (uint32_t i = 0; i < n; i++)
+			if (x[i].channel == s.channel % SNPU_GROUP)
+				extra[x[i].output % SNPU_TILE] += rest * (uint32_t)x[i].code;
 	}
 }
 
-/* One row's residual, wide [128] `step` apart. */
-INLINE void add_residual(const struct snpu_residual *x, uint32_t n, const int32_t *wide, uint32_t step, uint32_t *extra)
+/* One row's residual, low parts [128] `step` apart. */
+INLINE void add_residual(const struct snpu_residual *x, uint32_t n, const int8_t *low, uint32_t step, uint32_t *extra)
 {
 	for (uint32_t i = 0; i < n; i++)
-		extra[x[i].output % SNPU_TILE] += (uint32_t)wide[x[i].channel % SNPU_GROUP * step] * (uint32_t)x[i].code;
+		extra[x[i].output % SNPU_TILE] += (uint32_t)(low[x[i].channel % SNPU_GROUP * step] * x[i].code);
 }
 
-/* LANES rows' residual, wide [128][LANES]: sums with the rows side by side, then turned into extra [LANES][64]. */
-static void add_residual_rows(const struct snpu_residual *x, uint32_t n, const int32_t *wide, uint32_t *extra)
+/* LANES rows' residual, low parts [128][LANES]: sums with the rows side by side, then turned into extra [LANES][64]. */
+static void add_residual_rows(const struct snpu_residual *x, uint32_t n, const int8_t *low, uint32_t *extra)
 {
 	ivec sum[SNPU_TILE], part[LANES / 4];
 
@@ -132,7 +138,7 @@ static void add_residual_rows(const struct snpu_residual *x, uint32_t n, const i
 	for (uint32_t i = 0; i < n; i++) {
 		ivec *s = &sum[x[i].output % SNPU_TILE];
 
-		*s = iadd(*s, imul(iload(wide + x[i].channel % SNPU_GROUP * LANES), iset(x[i].code)));
+		*s = iadd(*s, imul(iwiden(low + x[i].channel % SNPU_GROUP * LANES), iset(x[i].code)));
 	}
 	for (uint32_t o = 0; o < SNPU_TILE; o += 4) {		/* 4 x 4 blocks: part p of sum[o + k] is row 4 p + k */
 		ivec l01 = ilow32(sum[o], sum[o + 1]), h01 = ihigh32(sum[o], sum[o + 1]);
@@ -177,7 +183,7 @@ static void add_extra(struct work *k, uint32_t group)
 
 	for (uint32_t r = 0; r < k->rows; r++) {
 		uint32_t row = k->row + r;
-		const int32_t *wide = k->plan->wide + (row / lanes * n + (uint64_t)group * SNPU_GROUP) * lanes + row % lanes;
+		const int8_t *low = k->plan->beside + (row / lanes * n + (uint64_t)group * SNPU_GROUP) * lanes + row % lanes;
 
 		k->has[r] = count || rest[r];
 		if (!k->has[r])
@@ -185,13 +191,13 @@ static void add_extra(struct work *k, uint32_t group)
 		if (!count || lanes != LANES)
 			memset(k->extra[r], 0, sizeof(k->extra[r]));
 		if (count && lanes != LANES)
-			add_residual(a->residual + begin, count, wide, lanes, k->extra[r]);
+			add_residual(a->residual + begin, count, low, lanes, k->extra[r]);
 		else if (count && r % LANES == 0)
-			add_residual_rows(a->residual + begin, count, wide, k->extra[r]);
+			add_residual_rows(a->residual + begin, count, low, k->extra[r]);
 	}
 	for (uint32_t r = 0; r < k->rows; r++)
 		if (rest[r])
-			add_rests(a, k->row + r, group, k->codes, k->extra[r]);
+			add_rests(a, k->row + r, group, k->codes, a->residual + begin, count, k->extra[r]);
 }
 
 /* A row's sums of low parts start here: codes are offset by 128. */

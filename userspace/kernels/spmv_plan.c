@@ -13,8 +13,8 @@
 /* The arrays of a plan, which are const there. */
 struct build {
 	uint32_t *end, *channel;
-	int8_t *count;
-	int32_t *sum, *wide;
+	int8_t *count, *beside;
+	int32_t *sum;
 	uint8_t *rest;
 	uint32_t rows, groups, lanes;
 	unsigned int bits;
@@ -42,7 +42,7 @@ static uint64_t layout(const struct snpu_spmv_args *a, uint32_t lanes, uintptr_t
 	b->sum = take(&at, groups * rows * sizeof(*b->sum));
 	b->rest = take(&at, groups * rows);
 	if (a->index)
-		b->wide = take(&at, (rows + lanes - 1) / lanes * lanes * groups * SNPU_GROUP * sizeof(*b->wide));
+		b->beside = take(&at, (rows + lanes - 1) / lanes * lanes * groups * SNPU_GROUP);
 	return at - base;
 }
 
@@ -85,16 +85,16 @@ static void add_up(struct build *b)
 	}
 }
 
-static void widen(const struct snpu_spmv_args *a, struct build *b)
+static void put_beside(const struct snpu_spmv_args *a, struct build *b)
 {
 	uint64_t n = (uint64_t)b->groups * SNPU_GROUP;
 
-	memset(b->wide, 0, (b->rows + b->lanes - 1) / b->lanes * b->lanes * n * sizeof(*b->wide));
+	memset(b->beside, 0, (b->rows + b->lanes - 1) / b->lanes * b->lanes * n);
 	for (uint32_t row = 0; row < b->rows; row++) {
-		int32_t *wide = b->wide + row / b->lanes * n * b->lanes + row % b->lanes;
+		int8_t *beside = b->beside + row / b->lanes * n * b->lanes + row % b->lanes;
 
 		for (uint64_t e = a->in.first[row]; e < a->in.first[row + 1]; e++)
-			wide[(uint64_t)a->in.spike[e].channel * b->lanes] = a->in.spike[e].count;
+			beside[(uint64_t)a->in.spike[e].channel * b->lanes] = snpu_spmv_low(a->in.spike[e].count, b->bits);
 	}
 }
 
@@ -184,10 +184,10 @@ void snpu_spmv_plan(const struct snpu_spmv_args *a, uint32_t lanes, unsigned int
 	add_up(&b);
 	all = !sparse(a, &b);
 	list(&b, all);
-	if (b.wide)
-		widen(a, &b);
+	if (b.beside)
+		put_beside(a, &b);
 	*(struct snpu_spmv_plan *)a->scratch = (struct snpu_spmv_plan){
-		.end = b.end, .channel = b.channel, .count = b.count, .sum = b.sum, .rest = b.rest, .wide = b.wide,
+		.end = b.end, .channel = b.channel, .count = b.count, .sum = b.sum, .rest = b.rest, .beside = b.beside,
 		.lanes = lanes, .all = all,
 	};
 }

@@ -22,7 +22,7 @@ struct snpu_spmv_plan {
 	const int8_t *count;		/* [groups][rows][128] low parts, of the listed channels in their order; then 0 */
 	const int32_t *sum;		/* [groups][rows] of the low parts */
 	const uint8_t *rest;		/* [groups][rows] 1: some counts have a rest */
-	const int32_t *wide;		/* with a residual: all counts [rows / lanes rounded up][groups * 128][lanes] */
+	const int8_t *beside;		/* with a residual: low parts again, [rows / lanes rounded up][groups * 128][lanes] */
 	uint32_t lanes;
 	bool all;			/* all channels are listed */
 };
@@ -32,7 +32,7 @@ static inline int8_t snpu_spmv_low(int32_t count, unsigned int bits)
 	return (int8_t)((int8_t)((uint32_t)count << (8 - bits)) >> (8 - bits));
 }
 
-/* lanes: how many rows lie beside each other in `wide`. */
+/* lanes: how many rows lie beside each other in `beside`. */
 size_t snpu_spmv_plan_size(const struct snpu_spmv_args *a, uint32_t lanes);
 /* Into a->scratch, which begins with the plan. */
 void snpu_spmv_plan(const struct snpu_spmv_args *a, uint32_t lanes, unsigned int bits);
