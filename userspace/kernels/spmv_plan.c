@@ -8,7 +8,7 @@
  * Below this share of channels that fire, in percent, silent ones are left out: then less memory is read. Above it,
  * streaming everything is faster (tests/bench/kernels_lm.c shows where).
  */
-#define LISTED_BELOW	50u
+#define LISTED_BELOW	45u
 
 /* The arrays of a plan, which are const there. */
 struct build {
