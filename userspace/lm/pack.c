@@ -217,7 +217,7 @@ static int put_spike(struct lm_pack *p, struct lm_part *part, struct lm_linear *
 {
 	uint32_t groups = l->n_in / SNPU_GROUP;
 	struct lm_quant q = { .n_in = l->n_in, .n_out = l->n_out };
-	uint64_t codes, scales, index;
+	uint64_t codes = 0, scales = 0, index = 0;
 	int err = lm_sink_take(p->sink, lm_weight_bytes(l), 64, &codes);
 
 	if (!err)
