@@ -66,13 +66,13 @@ CHECK += check-kmod
 VM_REFS = $(patsubst %,$(O)/vm/ref-%.json,sim scalar avx2 $(if $(shell grep -m1 -w avx512vl /proc/cpuinfo),avx512))
 VM_DATA = tests/data/nir/mnist
 VM_RUN  = $(SNPU_BIN) run $(VM_DATA)/mnist_lif.nir --input $(VM_DATA)/mnist_test1000.npz --json
-VM_LM   = $(SNPU_BIN) generate tests/data/spikingbrain/austen-3.7m-w8aspike -p "Emma was" -n 60 --profile --json
+VM_LM   = $(SNPU_BIN) generate tests/data/spikingbrain/austen-3.7m-w8aspike -p "Emma was" -n 60 --profile --json --dump-only logits
 $(VM_REFS): $(O)/vm/ref-%.json: $(SNPU_BIN)
 	$(call say,RUN,"reference on $*")
 	@mkdir -p $(@D)
 	$(Q)export SNPU_CPU=$(filter-out sim,$*); dev=--device=$(if $(filter sim,$*),sim,cpu); \
 		$(VM_RUN) $$dev --samples 40 --nodes lif1,lif1.v,lif2,lif2.v --record $(@:.json=-v.npz) >/dev/null && \
-		$(VM_LM) $$dev >$(@D)/lm-$(@F) && $(VM_RUN) $$dev --record $(@:.json=.npz) >$@
+		$(VM_LM) $$dev --dump $(@D)/lm-ref-$* >$(@D)/lm-$(@F) && $(VM_RUN) $$dev --record $(@:.json=.npz) >$@
 
 # One boot each: kernel, IOMMU, cards, what runs, options of tools/vm. Every combination of the first three runs a network and a
 # language model.

@@ -47,11 +47,13 @@ ok "VM: each card probed with one line that names its firmware" probed
 for ref in "$build"/vm/ref-*.json; do
 	ref=${ref%.json}
 	name=${ref##*ref-}
+	lm=${ref%/*}/lm-${ref##*/}
 	for c in $(seq 0 $((cards - 1))); do
 		ok "card $c = $name: output spikes of 1000 images" "$build/tools/snpu/snpu" compare "$out/card$c.npz" "$ref.npz"
 		ok "card $c = $name: spikes and membrane potentials of every layer" "$build/tools/snpu/snpu" compare "$out/card$c-v.npz" "$ref-v.npz"
 		ok "card $c = $name: every exact counter" tests/vm/counters.py "$out/card$c.json" "$ref.json"
-		ok "card $c = $name: what a language model writes, its spikes, every exact counter" tests/vm/counters.py "$out/lm$c.json" "${ref%/*}/lm-${ref##*/}.json"
+		ok "card $c = $name: what a language model writes, its spikes, every exact counter" tests/vm/counters.py "$out/lm$c.json" "$lm.json"
+		ok "card $c = $name: its logits" "$build/tools/snpu/snpu" compare "$out/lm$c/logits.npy" "$lm/logits.npy"
 	done
 done
 done_testing
