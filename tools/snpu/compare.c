@@ -186,6 +186,14 @@ static const char *row_detail(const json_t *row, char *buf, size_t size)
 	return buf;
 }
 
+/* A file of a single array has no names: its own stands for the array. */
+static const char *row_name(const json_t *row, const struct options *o)
+{
+	const char *name = snpu_fact_text(row, "name"), *slash = strrchr(o->path[0], '/');
+
+	return *name ? name : slash ? slash + 1 : o->path[0];
+}
+
 static void print_text(const json_t *facts, const struct options *o)
 {
 	FILE *f = snpu_screen_begin();
@@ -196,7 +204,7 @@ static void print_text(const json_t *facts, const struct options *o)
 
 	SNPU_ROW(&t, "array", "type", "shape", "elements", "", "");
 	json_array_foreach(snpu_fact(facts, "arrays"), i, row)
-		SNPU_ROW(&t, snpu_fact_text(row, "name"), snpu_fact_text(row, "dtype"), snpu_fact_text(row, "shape"),
+		SNPU_ROW(&t, row_name(row, o), snpu_fact_text(row, "dtype"), snpu_fact_text(row, "shape"),
 			 snpu_fact(row, "elements") ? snpu_text_count(SNPU_TEXT, snpu_fact_number(row, "elements")) : "", snpu_fact_text(row, "verdict"), row_detail(row, detail, sizeof(detail)));
 	fprintf(f, "%-*s%s  with  %s\n", SNPU_LABEL, "compare", o->path[0], o->path[1]);
 	snpu_table_print(&t, f, "");
