@@ -26,7 +26,7 @@ $(EXAMPLES): $(O)/examples/%: examples/%.c $(LIBSNPU) $(LIBNIR)
 # Set-up comes first and the build in a make of its own, because pkg-config answers are read when make starts.
 KERNEL ?= 7.3
 .PHONY: demo demo-card demo-host
-demo:	## set up, build, boot a VM with a simulated card, classify 1000 images on it and on the CPU
+demo:	## set up, build, boot a VM with a simulated card: it writes text and classifies 1000 images, the CPU does the same
 	$(Q)tools/setup.sh
 	$(Q)$(MAKE) --no-print-directory demo-card
 demo-card: all
