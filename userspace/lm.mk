@@ -17,9 +17,9 @@ $(CKPT_FUZZ): $(O)/tests/fuzz/ckpt_fuzz.o $(addprefix $(O)/,$(CKPT_OBJS))
 	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(CKPT_LIBS) -o $@
 
 .PHONY: check-ckpt
-check-ckpt: $(CKPT_FUZZ)	## damaged checkpoints of both formats, a minute each
-	$(Q)export CKPT_FUZZ_SECONDS=$${CKPT_FUZZ_SECONDS:-60}; tests/run-tap.sh "$(CKPT_FUZZ) safetensors" & st=$$!; \
-		tests/run-tap.sh "$(CKPT_FUZZ) torch"; rc=$$?; wait $$st && exit $$rc
+check-ckpt: $(CKPT_FUZZ)	## damaged checkpoints and lists of shards, a minute each, at the same time
+	$(Q)export CKPT_FUZZ_SECONDS=$${CKPT_FUZZ_SECONDS:-60}; tests/run-tap.sh "$(CKPT_FUZZ) safetensors" & a=$$!; \
+		tests/run-tap.sh "$(CKPT_FUZZ) shards" & b=$$!; tests/run-tap.sh "$(CKPT_FUZZ) torch"; rc=$$?; wait $$a && wait $$b && exit $$rc
 CHECK += check-ckpt
 
 # --- spikes and sampling ------------------------------------------------------------------------------------------

@@ -250,7 +250,7 @@ static void one_index(struct fuzz *f, const uint8_t *bad, size_t n)
 	snpu_ckpt_close(c);
 }
 
-TEST_TIMEOUT(index_of_safetensors, 7200)
+TEST_TIMEOUT(shards, 7200)
 {
 	static const char *const shards[] = { "1", "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", "2",
 					      "{\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}" };

@@ -61,5 +61,6 @@ program lm "${user[@]}" "$build/tests/e2e/lm_same" "$models"
 [ "$what" = all ] || exit 0
 for t in ioctl sync fault fuzz; do program "kselftest-$t" "${user[@]}" "$build/tests/kselftest/${t}_test"; done
 for t in packets neurons lm attention faults lm_faults queues; do program "conformance-$t" "${user[@]}" "$build/tests/conformance/${t}_test" card; done
-program lm-loss tests/vm/lm_test.sh "$build"
+# Takes a while: one card that is also unplugged on the newer kernel, two cards on the older one.
+case $series-$(ls /dev/accel | wc -l) in 7.3-1 | 6.12-2) program lm-loss tests/vm/lm_test.sh "$build" ;; esac
 program root tests/vm/root_test.sh "$build" "$series"
