@@ -16,13 +16,13 @@
 
 struct calib {
 	const struct snpu_lm_open_opts *opts;
-	float **squares;			/* [layers * 4][n_in] sums: only their proportions matter */
+	float **squares;			/* [layers * LM_INPUTS][n_in] sums: only their proportions matter */
 	uint64_t tokens, total;
 };
 
 void lm_squares_free(float **squares, unsigned int layers)
 {
-	for (unsigned int i = 0; squares && i < 4 * layers; i++)
+	for (unsigned int i = 0; squares && i < LM_INPUTS * layers; i++)
 		free(squares[i]);
 	free(squares);
 }
@@ -30,7 +30,6 @@ void lm_squares_free(float **squares, unsigned int layers)
 /* "lin.LAYER.INPUT.x" */
 static int add_squares(void *arg, const struct snpu_lm_tap *tap)
 {
-	static const char *const inputs[] = { "q_proj", "o_proj", "gate_proj", "down_proj" };
 	uint64_t rows = tap->array.shape[0], n = tap->array.shape[1];
 	const float *x = tap->array.data;
 	struct calib *c = arg;
@@ -39,9 +38,9 @@ static int add_squares(void *arg, const struct snpu_lm_tap *tap)
 
 	if (sscanf(tap->name, "lin.%*u.%15[a-z_].x", input) != 1)
 		return 0;
-	for (unsigned int i = 0; i < 4; i++)
-		if (!strcmp(input, inputs[i]))
-			to = &c->squares[4 * tap->layer + i];
+	for (unsigned int i = 0; i < LM_INPUTS; i++)
+		if (!strcmp(input, lm_input_name(i)))
+			to = &c->squares[LM_INPUTS * tap->layer + i];
 	if (!to)
 		return 0;
 	if (!*to)
@@ -102,7 +101,7 @@ int lm_calibrate(const char *path, const struct snpu_lm_open_opts *opts, struct 
 	plain.form = SNPU_LM_SPIKE;
 	plain.down = lm->down;			/* what takes spikes is seen, and nothing else needs scales */
 	plain.calibration = NULL;
-	c.squares = calloc(4 * (size_t)lm->cfg.layers, sizeof(*c.squares));
+	c.squares = calloc(LM_INPUTS * (size_t)lm->cfg.layers, sizeof(*c.squares));
 	err = c.squares ? snpu_file_map(opts->calibration, 0, &text, &size) : snpu_fail(-ENOMEM, "no memory for a calibration");
 	if (!err)
 		err = snpu_lm_open(path, &plain, &model);

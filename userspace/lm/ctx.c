@@ -221,7 +221,6 @@ static uint32_t consumers(const struct snpu_lm_ctx *ctx, unsigned int layer, uns
 int snpu_lm_ctx_spikes(const struct snpu_lm_ctx *ctx, unsigned int layer, const char *input, enum snpu_lm_spike_sum which,
 		       struct snpu_lm_spike_sums *sums)
 {
-	static const char *const names[LM_INPUTS] = { "q_proj", "o_proj", "gate_proj", "down_proj" };
 	const struct lm_config *c = &ctx->stage->lm->cfg;
 	struct snpu_lm_spike_sums all = { 0 };
 	bool found = false;
@@ -230,7 +229,7 @@ int snpu_lm_ctx_spikes(const struct snpu_lm_ctx *ctx, unsigned int layer, const 
 		return snpu_fail(-EINVAL, "spike statistics were not asked for; create the context with profile = 1");
 	for (unsigned int l = 0; l < c->layers; l++) {
 		for (unsigned int i = 0; i < LM_INPUTS; i++) {
-			if ((layer != ~0u && layer != l) || (input && strcmp(input, names[i])))
+			if ((layer != ~0u && layer != l) || (input && strcmp(input, lm_input_name(i))))
 				continue;
 			found |= ctx->sums[l][i].channels != 0;
 			snpu_lm_spikes_merge(&all, &ctx->sums[l][i], which == SNPU_LM_DISTINCT ? 1 : consumers(ctx, l, i));

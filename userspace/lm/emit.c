@@ -104,16 +104,14 @@ static void tap_rows(struct emit *e, struct lm_tap want, struct snpu_ref from, u
 
 /* --- linear layers -------------------------------------------------------------------------------------------------------- */
 
-static const char *const input_names[LM_INPUTS] = { "q_proj", "o_proj", "gate_proj", "down_proj" };
-
 /* Spikes of one of a layer's inputs; the reference to its lists. */
 static struct snpu_ref encode(struct emit *e, unsigned int layer, unsigned int input, uint64_t x, uint32_t n)
 {
-	struct lm_tap want = tap_name(layer, "lin.%u.%s.count", layer, input_names[input]);
+	struct lm_tap want = tap_name(layer, "lin.%u.%s.count", layer, lm_input_name(input));
 	struct snpu_ref list = scratch(e->at->list);
 	const struct lm_tap *t;
 
-	tap_rows(e, tap_name(layer, "lin.%u.%s.x", layer, input_names[input]), scratch(x), n, e->rows);
+	tap_rows(e, tap_name(layer, "lin.%u.%s.x", layer, lm_input_name(input)), scratch(x), n, e->rows);
 	want.list = true;
 	want.n = n;
 	want.stat = (int)input;

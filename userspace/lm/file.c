@@ -23,7 +23,7 @@ struct header {
 	uint64_t meta_at, meta_size;
 };
 
-static const char *const text_names[LM_FILES] = {
+const char *const lm_text_names[LM_FILES] = {
 	[LM_FILE_VOCAB] = "vocab.json", [LM_FILE_MERGES] = "merges.txt", [LM_FILE_ADDED] = "added_tokens.json",
 	[LM_FILE_TOKENIZER] = "tokenizer_config.json",
 };
@@ -153,7 +153,7 @@ int lm_file_finish(int fd, const struct snpu_lm *lm)
 	for (unsigned int i = 0; i < LM_FILES && !err; i++) {
 		if (!lm->file[i].text)
 			continue;
-		set(texts, text_names[i], json_pack("[I, I]", (json_int_t)at, (json_int_t)lm->file[i].size), &ok);
+		set(texts, lm_text_names[i], json_pack("[I, I]", (json_int_t)at, (json_int_t)lm->file[i].size), &ok);
 		err = put(fd, lm->file[i].text, lm->file[i].size, at);
 		at += lm->file[i].size;
 	}
@@ -225,14 +225,14 @@ static int parse_part(struct snpu_lm *lm, unsigned int i, const json_t *o)
 static int parse_texts(struct snpu_lm *lm, const json_t *texts, const uint8_t *mem, size_t size)
 {
 	for (unsigned int i = 0; i < LM_FILES; i++) {
-		const json_t *o = json_object_get(texts, text_names[i]);
+		const json_t *o = json_object_get(texts, lm_text_names[i]);
 		uint64_t at = (uint64_t)json_integer_value(json_array_get(o, 0)), len = (uint64_t)json_integer_value(json_array_get(o, 1));
 
 		if (!o)
 			continue;
 		if (!snpu_range_ok(at, len, size))
 			return damaged("the tokenizer lies outside of the file");
-		lm->file[i] = (struct lm_file_text){ text_names[i], (const char *)mem + at, len };
+		lm->file[i] = (struct lm_file_text){ lm_text_names[i], (const char *)mem + at, len };
 	}
 	return 0;
 }

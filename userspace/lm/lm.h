@@ -64,6 +64,7 @@ struct lm_file_text {
 	size_t size;
 };
 enum lm_file_id { LM_FILE_VOCAB, LM_FILE_MERGES, LM_FILE_ADDED, LM_FILE_TOKENIZER, LM_FILES };
+extern const char *const lm_text_names[LM_FILES];	/* as they are called in a folder */
 
 struct snpu_lm {
 	atomic_uint others;			/* who holds it, the first one not counted */
@@ -106,6 +107,10 @@ static inline uint64_t lm_align(uint64_t v, uint64_t a)
 /* "q_proj" as the checkpoint spells it. */
 const char *lm_linear_name(enum lm_linear_id id);
 bool lm_linear_in_attn(enum lm_linear_id id);
+/* Which of a layer's inputs feeds a linear layer, and what the input is called: after the first layer that takes it. */
+#define LM_INPUTS	4u			/* attention, o, MLP, down */
+unsigned int lm_linear_input(enum lm_linear_id id);
+const char *lm_input_name(unsigned int input);
 
 /* --- config.c: everything is checked against limits before anything is allocated from it. -EBADMSG, -ENOTSUP. ------- */
 int lm_config_parse(const char *text, size_t size, struct lm_config *cfg) SNPU_MUST_CHECK;
@@ -184,8 +189,6 @@ int lm_pack(struct lm_pack *p) SNPU_MUST_CHECK;
 int lm_pack_survey(struct snpu_lm *lm, const struct snpu_ckpt *ckpt, const struct snpu_lm_open_opts *opts) SNPU_MUST_CHECK;
 /* Judges the options' k and lets it replace the configuration's. */
 int lm_take_k(struct snpu_lm *lm, const struct snpu_lm_open_opts *opts) SNPU_MUST_CHECK;
-/* Which of the four inputs (attention, o, MLP, down) feeds a linear layer. */
-unsigned int lm_linear_input(enum lm_linear_id id);
 
 /* --- calib.c: mean squares of the linear layers' inputs over a text -------------------------------------------------- */
 int lm_calibrate(const char *path, const struct snpu_lm_open_opts *opts, struct snpu_lm *lm, float ***squares) SNPU_MUST_CHECK;

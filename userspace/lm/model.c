@@ -67,12 +67,11 @@ static int read_config(struct snpu_lm *lm, const char *dir)
 
 static int read_texts(struct snpu_lm *lm, const char *dir)
 {
-	static const char *const names[LM_FILES] = { "vocab.json", "merges.txt", "added_tokens.json", "tokenizer_config.json" };
 	int err = 0;
 
 	for (unsigned int i = 0; i < LM_FILES && !err; i++) {
-		lm->file[i].name = names[i];
-		err = map_text(dir, names[i], 256u << 20, &lm->text_map[i], &lm->file[i].size);
+		lm->file[i].name = lm_text_names[i];
+		err = map_text(dir, lm_text_names[i], 256u << 20, &lm->text_map[i], &lm->file[i].size);
 		lm->file[i].text = lm->text_map[i];
 	}
 	return err;

@@ -256,7 +256,7 @@ static int pack_spike(struct lm_pack *p, struct lm_part *part, uint32_t layer, e
 	else
 		err = gate_product(p, layer, l, &src);
 	if (p->squares)
-		src.squares = p->squares[4 * layer + lm_linear_input(id)];
+		src.squares = p->squares[LM_INPUTS * layer + lm_linear_input(id)];
 	if (!err)
 		err = put_spike(p, part, l, &src);
 	if (!err && w)

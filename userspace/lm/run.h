@@ -19,7 +19,6 @@
 #include "lm/lm.h"
 #include "sched/lane.h"
 
-#define LM_INPUTS	4u			/* spiking inputs of a layer: attention, o, MLP, down */
 #define LM_WHY		640
 
 /* Where the arrays of a chunk of `chunk` tokens lie in SCRATCH, INPUT and OUTPUT, bytes. */

@@ -2,36 +2,20 @@
 /*
  * Picks the next token: repetition penalty, temperature, top-k, top-p, in this order and with the meaning they have in
  * Hugging Face's library, except that top-k keeps exactly k (of equals the lower id). Everything is binary64 in a fixed order with
- * an exponential of our own, so that a seed gives the same token on every machine. Pure but for the caller's seed; no locks.
+ * exp64 of docs/numerics.md, so that a seed gives the same token on every machine. Pure but for the caller's seed; no locks.
  */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/fail.h"
+#include "kernels/lm_math.h"
 #include "snpu/snpu_lm.h"
 
 struct candidate {
 	double x;				/* logit, then weight: exp((logit - greatest) / temperature) */
 	uint32_t id;
 };
-
-/* exp64 of docs/numerics.md for x <= 0: the C library's differs from machine to machine. */
-static double exp_down(double x)
-{
-	static const double c[] = { 1, 1, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800 };
-	double n, r, p = c[10], scale;
-	uint64_t word;
-
-	x = x < -700 ? -700 : x;
-	n = rint(x * 1.4426950408889634);
-	r = (x - n * 0x1.62e4200000000p-1) - n * 0x1.fdf473de6af28p-22;
-	for (int j = 9; j >= 0; j--)
-		p = p * r + c[j];
-	word = (uint64_t)((int64_t)n + 1023) << 52;
-	memcpy(&scale, &word, sizeof(scale));
-	return p * scale;
-}
 
 /* splitmix64, the upper 53 bits: [0, 1). */
 static double uniform(uint64_t *state)
@@ -131,7 +115,7 @@ static uint32_t draw(struct snpu_lm_sampler *s, struct candidate *c, uint32_t n)
 	if (top_k)
 		n = s->top_k;
 	for (uint32_t i = 0; i < n; i++)
-		c[i].x = exp_down((c[i].x - greatest) / s->temperature);
+		c[i].x = snpu_exp64((c[i].x - greatest) / s->temperature);
 	if (top_p)
 		n = nucleus(c, n, s->top_p);
 	goal = uniform(&s->seed) * total(c, n);

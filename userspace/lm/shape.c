@@ -27,6 +27,13 @@ bool lm_linear_in_attn(enum lm_linear_id id)
 	return linears[id].attn;
 }
 
+const char *lm_input_name(unsigned int input)
+{
+	static const enum lm_linear_id first[LM_INPUTS] = { LM_Q, LM_O, LM_GATE, LM_DOWN };
+
+	return linears[first[input]].name;
+}
+
 unsigned int lm_linear_input(enum lm_linear_id id)
 {
 	return linears[id].input;

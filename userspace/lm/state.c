@@ -46,9 +46,8 @@ void lm_state_free(struct snpu_lm_ctx *ctx)
 	if (!s || !ctx->state)
 		return;
 	pthread_mutex_lock(&s->lock);
-	for (unsigned int i = 0; i < s->n_seg; i++)	/* unbound, too, because a fork may use the lane; if that fails, it goes with the lane */
-		if (snpu_region_drop(&s->lane[s->seg[i].target], &ctx->state[i]))
-			continue;
+	for (unsigned int i = 0; i < s->n_seg; i++)	/* unbound, too, because a fork may use the lane */
+		snpu_region_drop(&s->lane[s->seg[i].target], &ctx->state[i]);
 	pthread_mutex_unlock(&s->lock);
 	free(ctx->state);
 	ctx->state = NULL;
@@ -116,7 +115,6 @@ uint64_t snpu_lm_state_size(const struct snpu_lm_ctx *ctx)
 int snpu_lm_state_save(struct snpu_lm_ctx *ctx, void *buf, size_t size)
 {
 	struct state_header h = { .magic = STATE_MAGIC, .model = model_hash(ctx->stage->lm), .position = ctx->position, .evaluated = ctx->evaluated };
-
 	int err;
 
 	if (size < snpu_lm_state_size(ctx))

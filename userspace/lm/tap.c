@@ -43,6 +43,12 @@ static int give(struct snpu_lm_ctx *ctx, const char *name, unsigned int layer, u
 
 /* --- spike lists ------------------------------------------------------------------------------------------------------------ */
 
+/* Entries of a list that came back from a device, which may be broken: never more than there is room for. */
+static uint32_t entries(const struct snpu_spikes *list, uint32_t n)
+{
+	return list->count < n ? list->count : n;
+}
+
 static void profile_lists(struct snpu_lm_ctx *ctx, const struct lm_tap *t, const uint32_t *lists, uint32_t rows)
 {
 	const struct lm_linear *l = ctx->stage->lm->part[t->layer + 1].linear;
@@ -54,7 +60,7 @@ static void profile_lists(struct snpu_lm_ctx *ctx, const struct lm_tap *t, const
 	for (uint32_t r = 0; r < rows; r++) {
 		const struct snpu_spikes *list = (const void *)(lists + r * SNPU_EVENTS_WORDS(t->n));
 
-		snpu_lm_spikes_add(&ctx->sums[t->layer][t->stat], (const struct snpu_spike *)(list + 1), list->count, t->n, outputs);
+		snpu_lm_spikes_add(&ctx->sums[t->layer][t->stat], (const struct snpu_spike *)(list + 1), entries(list, t->n), t->n, outputs);
 	}
 }
 
@@ -86,8 +92,9 @@ static int give_lists(struct snpu_lm_ctx *ctx, const struct lm_tap *t, const uin
 		const struct snpu_spike *spike = (const void *)(list + 1);
 
 		thresholds[r] = list->vth;
-		for (uint32_t i = 0; i < list->count; i++)
-			dense[r * t->n + spike[i].channel] = spike[i].count;
+		for (uint32_t i = 0; i < entries(list, t->n); i++)
+			if (spike[i].channel < t->n)
+				dense[r * t->n + spike[i].channel] = spike[i].count;
 	}
 	count.rank = vth.rank = 1;
 	if (t->per_row > 1)

@@ -32,8 +32,11 @@ void snpu_lane_close(struct snpu_lane *lane);
 int snpu_region_need(struct snpu_target *t, struct snpu_lane *lane, struct snpu_region_mem *r, uint64_t size, uint32_t flags) SNPU_MUST_CHECK;
 /* Memory of this process, read-only, without a copy. CPU devices only. */
 int snpu_region_wrap(struct snpu_target *t, struct snpu_lane *lane, struct snpu_region_mem *r, const void *mem, uint64_t size) SNPU_MUST_CHECK;
-/* Gives back a region of a lane that lives on: no job can reach it any more. The memory is given back also on errors. */
-int snpu_region_drop(struct snpu_lane *lane, struct snpu_region_mem *r) SNPU_MUST_CHECK;
+/*
+ * Gives back a region of a lane that lives on: no job can reach it any more. The memory is given back also on errors; then its
+ * addresses are lost until the lane is closed, which who needs none of them may ignore.
+ */
+int snpu_region_drop(struct snpu_lane *lane, struct snpu_region_mem *r);
 /* The same when the lane is closed, or never had it. */
 void snpu_region_free(struct snpu_region_mem *r);
 
