@@ -12,7 +12,7 @@
 #include "snpu_job.h"
 
 #define SNPU_FW_ABI_MAJOR	1		/* must be equal on both sides */
-#define SNPU_FW_ABI_MINOR	0		/* additions; each side uses the smaller of the two */
+#define SNPU_FW_ABI_MINOR	1		/* additions; each side uses the smaller of the two */
 
 /* --- the image: header, section table, section data ------------------------------------------------------- */
 #define SNPU_FW_MAGIC		0x57465553504e5331ull	/* "1SNPSUFW" read as little-endian bytes */
@@ -37,12 +37,13 @@ struct snpu_fw_image {
 	__u32 entry;				/* address of the first instruction */
 	__u32 sections;				/* 1 .. SNPU_FW_MAX_SECTIONS */
 	__u32 flags;				/* must be 0 */
-	__u32 pad;				/* must be 0 */
+	__u32 security_version;			/* grows when older images must not run any more; see FW_MIN_SECURITY */
 	char build[32];				/* build id, zero-terminated */
 	__u8 sha256[32];			/* of the whole image with this field zero */
 	struct snpu_fw_section section[SNPU_FW_MAX_SECTIONS];	/* unused entries zero */
 };
 SNPU_HW_ASSERT(sizeof(struct snpu_fw_image) == 232, "firmware image header");
+SNPU_HW_ASSERT(__builtin_offsetof(struct snpu_fw_image, security_version) == 36, "firmware image header");
 
 /* --- the control area ------------------------------------------------------------------------------------- */
 #define SNPU_CTL_SIZE		0x00400000u
@@ -57,7 +58,8 @@ SNPU_HW_ASSERT(sizeof(struct snpu_fw_image) == 232, "firmware image header");
 #define SNPU_CTL_IMAGE		0x00200000u	/* where the host stages an image, SNPU_FW_MAX_SIZE bytes */
 #define SNPU_RING_ENTRIES	0x100u		/* offset of the first entry from a ring's start */
 
-#define SNPU_RING_SLOTS		64		/* jobs a queue's ring can hold */
+#define SNPU_RING_SLOTS		64		/* jobs a queue's ring in the control area can hold */
+#define SNPU_USER_SLOTS		4096		/* jobs a ring in a context's memory can hold */
 #define SNPU_CMD_SLOTS		64
 #define SNPU_EVENT_SLOTS	256
 #define SNPU_LOG_BYTES		0xff00u		/* 64 KiB less the head */
@@ -85,6 +87,8 @@ struct snpu_fw_header {
 	__u32 running_queue;			/* firmware: queue on the engine, ~0 when idle */
 	__u32 event_waiting;			/* firmware: 1 while the event ring is too full to go on. The host reads it after writing the event head, and rings CMD_DOORBELL when it is set. */
 	char build[32];				/* firmware: from its image */
+	__u64 running_since_us;			/* firmware: card time at which the job of running_queue got onto the engine, written before it; 0: an older firmware, which does not tell. running_queue changes before that time goes into busy_ns, here and in the queue's context. */
+	__u64 busy_ns;				/* firmware: time on the engine, of all queues since boot */
 };
 
 /* Indices count entries ever written/read, modulo 2^32; slot = index modulo the ring's size. */
@@ -110,6 +114,11 @@ struct snpu_fw_crash {
 	__u32 x[32];				/* registers at the crash */
 	__u64 time_us;
 	char message[128];			/* zero-terminated */
+};
+
+enum snpu_fw_queue_flags {
+	SNPU_FW_QUEUE_KEEP = 1u << 0,		/* go on where the context says the queue was */
+	SNPU_FW_QUEUE_USER = 1u << 1,		/* the ring lies in the context's memory */
 };
 
 struct snpu_fw_cmd_head {

@@ -135,9 +135,32 @@ struct snpu_queue_ctx {
 	__u64 jobs;				/* firmware: jobs finished */
 	__u64 counter[SNPU_COUNTER_COUNT];	/* engine: totals of the queue, added when a job stops */
 	struct snpu_fault fault;
-	struct snpu_engine_state saved;
+	struct snpu_engine_state saved;		/* PREEMPT makes it valid, RESUME takes it */
+	__u64 eng_started;			/* seqno of the job that START put on the engine last */
+	__u64 eng_done;				/* seqno of the job that ended on the engine last, whatever its result but ABORTED */
+	__u64 ring_va;				/* firmware: where the ring lies in the context's memory; 0: in the control area */
+	__u64 status_va;			/* firmware: where struct snpu_user_status lies; 0: nowhere */
+	__u64 notify;				/* host: a user queue's JOB_DONE is wanted from this seqno on; ~0: never */
+	__u32 flags;				/* firmware: enum snpu_fw_queue_flags */
+	__u32 pad;
 };
 SNPU_HW_ASSERT(sizeof(struct snpu_queue_ctx) <= 1024, "queue context");
+
+/*
+ * A user queue's ring is struct snpu_job_desc [slots] at ring_va; the job with number n is at n - 1 modulo slots. START
+ * reads its descriptor from there through the context's page tables, once, into the control area's slot 0 of the
+ * queue, where RESUME finds it; a number that is not the expected one is BAD_DESC. When a job ends with DONE or FAULT, the
+ * engine writes this at status_va, seqno_done last. What it cannot read or write there is a fault of the queue.
+ */
+struct snpu_user_status {
+	__u64 seqno_done;			/* number of the last job that ended */
+	__u64 end_ns;				/* card time at that moment */
+	__u64 cycles;				/* engine cycles of that job */
+	__u32 fault;				/* enum snpu_fault_code of that job */
+	__u32 pad;				/* 0 */
+	__u64 reserved[4];			/* 0 */
+};
+SNPU_HW_ASSERT(sizeof(struct snpu_user_status) == 64, "queue status");
 
 enum snpu_queue_state {
 	SNPU_QUEUE_FREE = 0,

@@ -25,6 +25,7 @@
 #define SNPU_VA_BITS		48
 #define SNPU_ASIDS		1024		/* 0 is never used, so that a zeroed context cannot name one */
 #define SNPU_RESET_KEY		0x52455345	/* 'ESER' */
+#define SNPU_RESET_SOFT_KEY	0x534f4654	/* 'TFOS' */
 
 #define REG(name, offset, access, reset, doc)	SNPU_REG_##name = (offset),
 enum snpu_reg {
@@ -68,7 +69,8 @@ enum snpu_boot_state {
 	BOOT_ERROR(ABI, 4, "the image is for another major version of the card's contract") \
 	BOOT_ERROR(SECTION, 5, "a section lies outside the image or the core's memory")	\
 	BOOT_ERROR(HASH, 6, "the SHA-256 of the image does not match")		\
-	BOOT_ERROR(ENTRY, 7, "the entry point lies outside the loaded code")
+	BOOT_ERROR(ENTRY, 7, "the entry point lies outside the loaded code")	\
+	BOOT_ERROR(ROLLBACK, 8, "the security version of the image is below FW_MIN_SECURITY")
 
 #define SNPU_BOOT_ENUM(name, value, text) SNPU_BOOT_ERR_##name = (value),
 enum snpu_boot_error { SNPU_BOOT_ERRORS(SNPU_BOOT_ENUM) };

@@ -21,12 +21,22 @@
  * small numbers of that file, buffers by GEM handles. Closing the file stops its queues and frees
  * everything.
  *
+ * Buffers are shared by DRM_IOCTL_PRIME_HANDLE_TO_FD and _FD_TO_HANDLE. Host and device memory can
+ * be exported, and any dma-buf that the card can reach can be imported (since 1.1) and bound like
+ * others. CPU accesses to what was imported go through the dma-buf's own mapping, between
+ * DMA_BUF_IOCTL_SYNC. The CPU maps a dma-buf of device memory through the card alone (import it
+ * there).
+ * -EOPNOTSUPP: the two devices cannot reach each other, or the machine gives devices copies.
+ *
  * The driver does not look into programs. A context's programs can reach what is bound in the VM of
  * their queue, and nothing else: the card checks every packet and translates every address, and a
  * fault stops one queue.
  *
  * Errors common to all: -EINVAL as above, -EFAULT for a bad user pointer, -ENOMEM, -ENODEV after
- * the card was removed, -EIO when the card or its firmware does not answer.
+ * the card was removed, -EIO when the card is wedged: no reset brought it back. Then only
+ * DEV_QUERY, BO_MMAP_OFFSET, QUEUE_STATE and what destroys something work, until the driver is
+ * bound again or other firmware is loaded. VM_CREATE and QUEUE_CREATE return -ENOPKG, and nothing
+ * else does, while no firmware runs on the card.
  */
 #ifndef _SNPU_ACCEL_H_
 #define _SNPU_ACCEL_H_
@@ -47,6 +57,9 @@ extern "C" {
 #define DRM_SNPU_QUEUE_DESTROY		0x07
 #define DRM_SNPU_QUEUE_STATE		0x08
 #define DRM_SNPU_SUBMIT			0x09
+#define DRM_SNPU_QUEUE_WAIT		0x0a
+#define DRM_SNPU_QUEUE_EVENTFD		0x0b
+#define DRM_SNPU_BO_USERPTR		0x0c
 
 /**
  * struct drm_snpu_obj_array - An array of structures in the user's memory.
@@ -72,6 +85,8 @@ enum drm_snpu_query_type {
 	DRM_SNPU_QUERY_MEMORY = 1,
 	/** @DRM_SNPU_QUERY_ENGINE: struct drm_snpu_query_engine. */
 	DRM_SNPU_QUERY_ENGINE = 2,
+	/** @DRM_SNPU_QUERY_LIMITS: struct drm_snpu_query_limits. Since 1.1. */
+	DRM_SNPU_QUERY_LIMITS = 3,
 };
 
 /**
@@ -102,9 +117,9 @@ struct drm_snpu_dev_query {
 struct drm_snpu_query_info {
 	/** @hw_version: Contract version of the card, major << 16 | minor. */
 	__u32 hw_version;
-	/** @fw_version: Running firmware, major << 16 | minor << 8 | patch. */
+	/** @fw_version: Running firmware, major << 16 | minor << 8 | patch; 0: none runs. */
 	__u32 fw_version;
-	/** @fw_abi: Negotiated firmware ABI, major << 16 | minor. */
+	/** @fw_abi: Negotiated firmware ABI, major << 16 | minor; 0 without firmware. */
 	__u32 fw_abi;
 	/** @flags: DRM_SNPU_INFO_*. */
 	__u32 flags;
@@ -116,7 +131,7 @@ struct drm_snpu_query_info {
 	__u64 va_start;
 	/** @va_end: First address VM_BIND does not accept. */
 	__u64 va_end;
-	/** @max_queues: Queues of the card, shared by all its users. */
+	/** @max_queues: Queues of the card, shared by all its users; 0 without firmware. */
 	__u32 max_queues;
 	/** @max_vms: Address spaces of the card, shared by all its users. */
 	__u32 max_vms;
@@ -129,8 +144,8 @@ struct drm_snpu_query_info {
 	__u32 max_regions;
 	/** @priorities: Bit p is set when the caller may create queues of priority p. */
 	__u32 priorities;
-	/** @pad: MBZ. */
-	__u32 pad;
+	/** @user_slots: Slots the ring of a user queue can have; 0: there are no user queues. */
+	__u32 user_slots;
 };
 
 /**
@@ -165,6 +180,33 @@ struct drm_snpu_query_engine {
 	__u64 jobs;
 };
 
+/**
+ * struct drm_snpu_query_limits - Address spaces and queues: this user's and the card's.
+ *
+ * So that nobody takes all of a card, each user (of the system, by user id; not: each process) can
+ * have half of its address spaces and of its queues. Who has CAP_SYS_RESOURCE can have all. They
+ * count for the user who opened the file. At their own limit VM_CREATE and QUEUE_CREATE return
+ * -EDQUOT, and when the card has none left, -ENOSPC. What was destroyed may count a moment longer.
+ */
+struct drm_snpu_query_limits {
+	/** @vms_max: Address spaces the caller can have. */
+	__u32 vms_max;
+	/** @vms_used: Of them, what the file's user has, in all processes. */
+	__u32 vms_used;
+	/** @vms_total: Address spaces of the card. */
+	__u32 vms_total;
+	/** @vms_free: Of @vms_total, those that nobody has. */
+	__u32 vms_free;
+	/** @queues_max: Queues the caller can have. */
+	__u32 queues_max;
+	/** @queues_used: Of them, what the file's user has, in all processes. */
+	__u32 queues_used;
+	/** @queues_total: Queues of the card. */
+	__u32 queues_total;
+	/** @queues_free: Of @queues_total, those that nobody has. */
+	__u32 queues_free;
+};
+
 /** define DRM_SNPU_BO_DEVICE - Back the buffer with device memory. Otherwise with host memory. */
 #define DRM_SNPU_BO_DEVICE		(1u << 0)
 
@@ -183,9 +225,40 @@ struct drm_snpu_bo_create {
 };
 
 /**
+ * define DRM_SNPU_BO_USERPTR_READONLY - The card only reads it. VM_BIND refuses
+ * DRM_SNPU_VM_BIND_WRITE with -EACCES, and the memory may be mapped without PROT_WRITE.
+ */
+#define DRM_SNPU_BO_USERPTR_READONLY	(1u << 0)
+
+/**
+ * struct drm_snpu_bo_userptr - Create a buffer of the caller's own memory. Since 1.1.
+ *
+ * The pages that are at @addr now are pinned as long as the buffer exists, whatever becomes of the
+ * addresses. They count as locked memory of the calling process. The buffer cannot be mapped by the
+ * CPU (-EINVAL) nor exported as a dma-buf (-EOPNOTSUPP): the memory has a mapping already.
+ *
+ * The memory must be anonymous or shared (MAP_SHARED of a memfd, POSIX or System V shared memory)
+ * or of huge pages. -EOPNOTSUPP: it is a file or private to one (MAP_PRIVATE), or not memory but a
+ * mapping of a device; copy it. -EFAULT: nothing is mapped there, or, without
+ * DRM_SNPU_BO_USERPTR_READONLY, not for writing. -ENOMEM: RLIMIT_MEMLOCK would be passed, or there
+ * is no memory.
+ */
+struct drm_snpu_bo_userptr {
+	/** @addr: User pointer to the memory, a multiple of 4096. */
+	__u64 addr;
+	/** @size: Bytes, a multiple of 4096, not 0. */
+	__u64 size;
+	/** @flags: DRM_SNPU_BO_USERPTR_*. */
+	__u32 flags;
+	/** @handle: Out: GEM handle. */
+	__u32 handle;
+};
+
+/**
  * struct drm_snpu_bo_mmap_offset - Get the offset to pass to mmap() on the device's file.
  *
- * -ENOENT when there is no such buffer.
+ * -ENOENT when there is no such buffer. -EINVAL when it is of BO_USERPTR or imported; the memory is
+ * mapped already, or its dma-buf can be.
  */
 struct drm_snpu_bo_mmap_offset {
 	/** @handle: GEM handle. */
@@ -199,7 +272,8 @@ struct drm_snpu_bo_mmap_offset {
 /**
  * struct drm_snpu_vm_create - Create an address space.
  *
- * -ENOSPC when the card's address spaces are used up.
+ * -EDQUOT when the user has no more to get (see DRM_SNPU_QUERY_LIMITS), -ENOSPC when the card's
+ * address spaces are used up.
  */
 struct drm_snpu_vm_create {
 	/** @flags: MBZ. */
@@ -262,6 +336,8 @@ struct drm_snpu_vm_bind_op {
  * unmapped. Unmapping what a running job uses makes that job fault. Operations before the one that
  * failed stay done; @done tells how many.
  * -ENOENT: no such VM or buffer. -EOPNOTSUPP: the machine gives cards copies of host memory.
+ * -EACCES: the buffer is read-only. -ENODEV (also): the card is there, but the exporter of an
+ * imported buffer took its memory away, because its own device was removed.
  */
 struct drm_snpu_vm_bind {
 	/** @vm_id: Number of the address space. */
@@ -294,19 +370,58 @@ enum drm_snpu_queue_priority {
 };
 
 /**
+ * define DRM_SNPU_QUEUE_USER - Jobs are put into a ring in the address space, without a system
+ * call.
+ *
+ * The ring holds struct snpu_job_desc of the card's manual; the job with number n, from 1, is at
+ * (n - 1) modulo the slots, and no more jobs than slots may be unfinished. Whoever put jobs in
+ * writes the number of the last one, modulo 2^32, to the first 32-bit word of the doorbell page,
+ * after the descriptors. The card writes struct snpu_user_status of the manual when a job ends,
+ * with its number last. Ring and status have to be bound, the status writable. What the card
+ * cannot read, write or make sense of stops the queue like any other fault.
+ *
+ * The doorbell page is a GEM object: map one page of it, shared, with the offset that
+ * BO_MMAP_OFFSET gives; it cannot be bound or exported. The driver takes the mapping away when the
+ * queue ends, the card is reset, sleeps or is removed; the next access brings it back or, when the
+ * queue is no more, shows a page that rings nothing. A ring that comes while the card is being
+ * reset may be lost: who waits rings again from time to time.
+ */
+#define DRM_SNPU_QUEUE_USER		(1u << 0)
+
+/**
  * struct drm_snpu_queue_create - Create a queue whose jobs run in one address space, in order.
  *
- * -ENOENT: no such VM. -EACCES: priority not allowed. -ENOSPC: the card's queues are used up.
+ * -ENOENT: no such VM. -EACCES: priority or @hang_ms not allowed. -EDQUOT: the user has no more
+ * queues to get (see DRM_SNPU_QUERY_LIMITS). -ENOSPC: the card's queues are used up. -EOPNOTSUPP:
+ * card or firmware have no user queues.
  */
 struct drm_snpu_queue_create {
 	/** @vm_id: Number of the address space. */
 	__u32 vm_id;
 	/** @priority: enum drm_snpu_queue_priority. */
 	__u32 priority;
-	/** @flags: MBZ. */
+	/** @flags: DRM_SNPU_QUEUE_USER or 0. */
 	__u32 flags;
 	/** @queue_id: Out: number of the queue, not 0. */
 	__u32 queue_id;
+	/** @ring_va: USER: address of the ring, a multiple of 64. Otherwise MBZ. */
+	__u64 ring_va;
+	/** @status_va: USER: address of the status, a multiple of 64. Otherwise MBZ. */
+	__u64 status_va;
+	/**
+	 * @ring_slots: USER: slots of the ring, a power of two from 2 to what DRM_SNPU_QUERY_INFO
+	 * gives. Otherwise MBZ.
+	 */
+	__u32 ring_slots;
+	/** @doorbell: Out: USER: GEM handle of the doorbell page. */
+	__u32 doorbell;
+	/**
+	 * @hang_ms: A job that executes no packet for so long is stopped, in ms; 0: the driver's
+	 * limit. Not below 500; above the driver's limit only with CAP_SYS_NICE.
+	 */
+	__u32 hang_ms;
+	/** @pad: MBZ. */
+	__u32 pad;
 };
 
 /**
@@ -324,18 +439,18 @@ struct drm_snpu_queue_destroy {
 };
 
 /**
- * define DRM_SNPU_QUEUE_FAULTED - A job faulted; the fault members tell how. Its fence signalled
- * -EFAULT, later ones -ECANCELED.
+ * define DRM_SNPU_QUEUE_FAULTED - Guilty, a job faulted; the fault members tell how. Its fence
+ * signalled -EFAULT, later ones -ECANCELED.
  */
 #define DRM_SNPU_QUEUE_FAULTED		(1u << 0)
 /**
- * define DRM_SNPU_QUEUE_TIMEDOUT - A job made no progress and was stopped. Its fence signalled
- * -ETIME, later ones -ECANCELED.
+ * define DRM_SNPU_QUEUE_TIMEDOUT - Guilty, a job made no progress and was stopped. Its fence
+ * signalled -ETIME, later ones -ECANCELED.
  */
 #define DRM_SNPU_QUEUE_TIMEDOUT		(1u << 1)
 /**
- * define DRM_SNPU_QUEUE_LOST - The card was reset or removed while jobs of this queue were on it.
- * Their fences signalled an error.
+ * define DRM_SNPU_QUEUE_LOST - Innocent, a reset that others needed cut off a job of this queue
+ * (its fence signalled -EIO), or the card was removed (-ENODEV); later ones -ECANCELED.
  */
 #define DRM_SNPU_QUEUE_LOST		(1u << 2)
 
@@ -375,8 +490,8 @@ struct drm_snpu_queue_state {
 	__u32 fault_access;
 	/** @fault_loop: Out: iteration of the innermost and of the next loop. */
 	__u32 fault_loop[2];
-	/** @pad2: MBZ on input, 0 on output. */
-	__u32 pad2;
+	/** @resets: Out: resets of the card that the queue lived through, without losing a job. */
+	__u32 resets;
 	/** @busy_ns: Out: time on the engine, in ns. */
 	__u64 busy_ns;
 };
@@ -461,6 +576,44 @@ struct drm_snpu_submit {
 	struct drm_snpu_obj_array jobs;
 };
 
+/**
+ * struct drm_snpu_queue_wait - Wait for a job of a user queue.
+ *
+ * Returns when the job has finished, or with an error: -ETIME when it had not by @timeout_ns,
+ * -ECANCELED when the queue stopped before (see QUEUE_STATE). Can be interrupted, and is then
+ * started again by itself. -ENOENT: no such queue. -EINVAL: it is not a user queue.
+ */
+struct drm_snpu_queue_wait {
+	/** @queue_id: Number of the queue. */
+	__u32 queue_id;
+	/** @flags: MBZ. */
+	__u32 flags;
+	/** @seqno: Number of the job. */
+	__u64 seqno;
+	/** @timeout_ns: Until when, absolute, in ns of CLOCK_MONOTONIC; in the past: only look. */
+	__s64 timeout_ns;
+	/** @completed: Out, also on -ETIME and -ECANCELED: number of the last job that finished. */
+	__u64 completed;
+};
+
+/**
+ * struct drm_snpu_queue_eventfd - Be told by an eventfd when jobs of a user queue finish.
+ *
+ * The eventfd is signalled after one or more jobs finished, and when the queue stops. One a queue;
+ * a new one replaces it. -ENOENT: no such queue. -EBADF, -EINVAL: @fd is not an eventfd; -EINVAL:
+ * not a user queue.
+ */
+struct drm_snpu_queue_eventfd {
+	/** @queue_id: Number of the queue. */
+	__u32 queue_id;
+	/** @fd: The eventfd; -1: none any more. */
+	__s32 fd;
+	/** @flags: MBZ. */
+	__u32 flags;
+	/** @pad: MBZ. */
+	__u32 pad;
+};
+
 #define DRM_IOCTL_SNPU_DEV_QUERY \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_DEV_QUERY, struct drm_snpu_dev_query)
 #define DRM_IOCTL_SNPU_BO_CREATE \
@@ -481,6 +634,12 @@ struct drm_snpu_submit {
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_QUEUE_STATE, struct drm_snpu_queue_state)
 #define DRM_IOCTL_SNPU_SUBMIT \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_SUBMIT, struct drm_snpu_submit)
+#define DRM_IOCTL_SNPU_QUEUE_WAIT \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_QUEUE_WAIT, struct drm_snpu_queue_wait)
+#define DRM_IOCTL_SNPU_QUEUE_EVENTFD \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_QUEUE_EVENTFD, struct drm_snpu_queue_eventfd)
+#define DRM_IOCTL_SNPU_BO_USERPTR \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_SNPU_BO_USERPTR, struct drm_snpu_bo_userptr)
 
 #if defined(__cplusplus)
 }
