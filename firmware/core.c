@@ -20,7 +20,7 @@ static void core_header(struct snpu_fw_header *h)
 {
 	memset(h, 0, sizeof(*h));
 	h->abi_major = SNPU_FW_ABI_MAJOR;
-	h->abi_minor = SNPU_FW_ABI_MINOR;
+	h->abi_minor = FW_ABI_MINOR;
 	h->version = FW_VERSION;
 	h->queues = SNPU_QUEUES;
 	for (uint32_t i = 0; i < FW_BUILD_BYTES; i++)
@@ -42,7 +42,7 @@ void core_boot(void)
 	queue_init();
 	time_init();
 	log_put(LOG_INFO, "snpu firmware %d.%d.%d, ABI %d.%d, build %s, %d queues", FW_VERSION_MAJOR, FW_VERSION_MINOR,
-		FW_VERSION_PATCH, SNPU_FW_ABI_MAJOR, SNPU_FW_ABI_MINOR, h->build, SNPU_QUEUES);
+		FW_VERSION_PATCH, SNPU_FW_ABI_MAJOR, FW_ABI_MINOR, h->build, SNPU_QUEUES);
 	WRITE_ONCE(h->state, SNPU_FW_READY);
 	core_fence();
 	WRITE_ONCE(h->magic, SNPU_FW_HEADER_MAGIC);

@@ -24,7 +24,7 @@
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 
 /* The statuses that replies carry, negated: the host kernel's numbers. */
-enum { FW_ENOENT = 2, FW_EBUSY = 16, FW_EINVAL = 22, FW_EOPNOTSUPP = 95 };
+enum { FW_ENOENT = 2, FW_EIO = 5, FW_EBUSY = 16, FW_EINVAL = 22, FW_EOPNOTSUPP = 95 };
 
 /* --- core.c: registers, control area, the loop -------------------------------------------------------------- */
 static inline uint32_t core_read(enum snpu_core_reg reg)
@@ -123,10 +123,11 @@ struct queue {
 	bool bad_tail;			/* the host's tail is out of range */
 	bool started;			/* the job at head has run; it holds a slot of the event ring */
 	bool saved;			/* it was preempted: RESUME goes on with it */
+	bool user;			/* the ring lies in the context's memory: the engine looks at the descriptors */
 	bool closing;			/* QUEUE_DESTROY waits for the engine; its reply has a slot of the event ring */
 	uint32_t closing_id;		/* of that command */
 	uint64_t seqno_done, jobs;
-	uint64_t busy_us;		/* of the queue */
+	uint64_t busy_ns;		/* of the queue */
 	uint64_t job_start_us, job_busy_us;
 	uint64_t job_cycles;		/* the queue's cycle counter when the job started */
 };

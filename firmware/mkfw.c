@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Makes the firmware image of hw/snpu_fw_abi.h from the ELF file that the linker wrote: one section for each loaded
- * segment, the version from version.h, the build id from the linker's note, the SHA-256 last. With --corrupt it makes an
- * image that the boot ROM must refuse, for tests. Runs on the build machine; no date and no path goes into the image.
+ * segment, the versions from version.h, the build id from the linker's note, the SHA-256 last. With --corrupt it makes an
+ * image that the boot ROM must refuse, for tests. The signature is a file of its own (firmware.mk). Runs on the build machine; no date and no path goes into the image.
  */
 #include <argp.h>
 #include <elf.h>
@@ -196,7 +196,18 @@ static void image_write(const struct image *img, const char *path)
 
 struct args {
 	const char *corrupt, *in, *out;
+	uint32_t minor, security;
 };
+
+static uint32_t parse_number(const char *arg, uint32_t max, struct argp_state *state)
+{
+	char *end;
+	unsigned long long v = strtoull(arg, &end, 0);
+
+	if (end == arg || *end || *arg == '-' || v > max)
+		argp_error(state, "'%s' is not a number from 0 to %u", arg, max);
+	return (uint32_t)v;
+}
 
 static error_t parse_arg(int key, char *arg, struct argp_state *state)
 {
@@ -205,6 +216,12 @@ static error_t parse_arg(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 'c':
 		a->corrupt = arg;
+		return 0;
+	case 'm':
+		a->minor = parse_number(arg, UINT16_MAX, state);
+		return 0;
+	case 's':
+		a->security = parse_number(arg, UINT32_MAX, state);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num > 1)
@@ -224,10 +241,12 @@ int main(int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{ "corrupt", 'c', "HOW", 0, "Damage the image: magic, header, major, section, entry, size or hash", 0 },
+		{ "minor", 'm', "N", 0, "Minor version of the ABI, when it is not the present one", 0 },
+		{ "security", 's', "N", 0, "Security version, when it is not that of version.h", 0 },
 		{ 0 },
 	};
 	static const struct argp argp = { options, parse_arg, "ELF IMAGE", "Makes a firmware image from an ELF file.", NULL, NULL, NULL };
-	struct args a = { 0 };
+	struct args a = { .minor = FW_ABI_MINOR, .security = FW_SECURITY_VERSION };
 	struct image img;
 	struct elf elf;
 
@@ -243,8 +262,9 @@ int main(int argc, char **argv)
 		.magic = SNPU_FW_MAGIC,
 		.header_size = sizeof(*img.head),
 		.abi_major = SNPU_FW_ABI_MAJOR,
-		.abi_minor = SNPU_FW_ABI_MINOR,
+		.abi_minor = (uint16_t)a.minor,
 		.version = FW_VERSION,
+		.security_version = a.security,
 	};
 	image_from_elf(&img, &elf);
 	image_hash(&img);

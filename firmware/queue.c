@@ -8,17 +8,12 @@
 
 struct queue queues[SNPU_QUEUES];
 
-/* What QUEUE_CREATE promises is zero, and what RESUME could use: all of the context. */
-static void queue_ctx_clear(const struct queue *q)
-{
-	memset(queue_ctx(q), 0, sizeof(struct snpu_queue_ctx));
-}
-
+/* The contexts stay as the last firmware left them: the host may create queues with KEEP. */
 void queue_init(void)
 {
 	memset(queues, 0, sizeof(queues));
 	for (uint32_t i = 0; i < SNPU_QUEUES; i++)
-		queue_ctx_clear(&queues[i]);
+		queue_ctx(&queues[i])->state = SNPU_QUEUE_FREE;
 }
 
 static void queue_state_set(struct queue *q, enum snpu_queue_state state)
@@ -28,6 +23,8 @@ static void queue_state_set(struct queue *q, enum snpu_queue_state state)
 	WRITE_ONCE(queue_ctx(q)->state, state);
 	sched_update(q);
 }
+
+static void queue_job_ended(struct queue *q, uint64_t now);
 
 static bool queue_root_ok(uint64_t root)
 {
@@ -45,32 +42,97 @@ static bool queue_asid_ok(uint32_t asid, uint64_t root)
 	return true;
 }
 
-int queue_create(const struct snpu_fw_cmd_QUEUE_CREATE *cmd)
+static bool queue_create_ok(const struct snpu_fw_cmd_QUEUE_CREATE *cmd)
 {
-	struct queue *q = &queues[cmd->queue % SNPU_QUEUES];
+	bool user = cmd->flags & SNPU_FW_QUEUE_USER;
+
+	if (cmd->queue >= SNPU_QUEUES || cmd->priority >= SCHED_PRIORITIES || cmd->pad ||
+	    (cmd->flags & ~(uint32_t)(SNPU_FW_QUEUE_KEEP | SNPU_FW_QUEUE_USER)))
+		return false;
+	if (cmd->slots < 2 || cmd->slots > (user ? SNPU_USER_SLOTS : SNPU_RING_SLOTS) || (cmd->slots & (cmd->slots - 1)))
+		return false;
+	if (user ? !cmd->ring_va || cmd->ring_va % 64 || !cmd->status_va || cmd->status_va % 64 : cmd->ring_va || cmd->status_va)
+		return false;
+	return queue_root_ok(cmd->pt_root) && queue_asid_ok(cmd->asid, cmd->pt_root);
+}
+
+/*
+ * Takes up a queue where its context says it was. The engine's two numbers tell what became of the job at head: it never
+ * began, it waits in `saved`, it ended without anybody noticing, or it was cut off in the middle.
+ */
+static int queue_take_up(struct queue *q)
+{
+	const struct snpu_queue_ctx *ctx = queue_ctx(q);
+	uint64_t begun, ended;
+
+	q->head = ctx->head;
+	q->tail = ctx->tail;
+	q->seqno_done = ctl_get64(&ctx->seqno_done);
+	q->jobs = ctl_get64(&ctx->jobs);
+	q->busy_ns = ctl_get64(&ctx->busy_ns);
+	q->saved = ctx->saved.valid;
+	begun = ctl_get64(&ctx->eng_started);
+	ended = ctl_get64(&ctx->eng_done);
+	if (q->tail - q->head > q->slots || q->head != (uint32_t)q->seqno_done)
+		return -FW_EINVAL;
+	if (begun != q->seqno_done + 1)
+		return q->saved ? -FW_EINVAL : 0;
+	if (!q->saved && ended != begun)
+		return -FW_EIO;
+	if (!event_reserve())
+		return -FW_EBUSY;
+	q->started = true;
+	q->job_start_us = time_us();
+	q->job_cycles = ctl_get64(&ctx->counter[SNPU_COUNTER_CYCLES]);
+	return 0;
+}
+
+/* What QUEUE_CREATE promises is zero, and what RESUME could use: all of the context. */
+static void queue_ctx_set(const struct queue *q, const struct snpu_fw_cmd_QUEUE_CREATE *cmd)
+{
 	struct snpu_queue_ctx *ctx = queue_ctx(q);
 
-	if (cmd->queue >= SNPU_QUEUES || cmd->priority >= SCHED_PRIORITIES)
-		return -FW_EINVAL;
-	if (cmd->slots < 2 || cmd->slots > SNPU_RING_SLOTS || (cmd->slots & (cmd->slots - 1)))
-		return -FW_EINVAL;
-	if (q->state != SNPU_QUEUE_FREE)
-		return -FW_EBUSY;
-	if (!queue_root_ok(cmd->pt_root) || !queue_asid_ok(cmd->asid, cmd->pt_root))
-		return -FW_EINVAL;
-	*q = (struct queue){
+	if (!(cmd->flags & SNPU_FW_QUEUE_KEEP)) {
+		memset(ctx, 0, sizeof(*ctx));
+		ctl_put64(&ctx->notify, ~0ull);
+	}
+	ctx->priority = q->priority;
+	ctx->asid = q->asid;
+	ctx->slots = q->slots;
+	ctx->flags = cmd->flags;
+	ctl_put64(&ctx->pt_root, q->pt_root);
+	ctl_put64(&ctx->ring_va, cmd->ring_va);
+	ctl_put64(&ctx->status_va, cmd->status_va);
+}
+
+int queue_create(const struct snpu_fw_cmd_QUEUE_CREATE *cmd)
+{
+	struct queue *q = &queues[cmd->queue % SNPU_QUEUES], new = {
 		.priority = cmd->priority,
 		.asid = cmd->asid,
 		.slots = cmd->slots,
 		.pt_root = cmd->pt_root,
+		.user = cmd->flags & SNPU_FW_QUEUE_USER,
 	};
-	queue_ctx_clear(q);
-	ctx->priority = q->priority;
-	ctx->asid = q->asid;
-	ctx->slots = q->slots;
-	ctl_put64(&ctx->pt_root, q->pt_root);
+	int err = 0;
+
+	if (!queue_create_ok(cmd))
+		return -FW_EINVAL;
+	if (q->state != SNPU_QUEUE_FREE)
+		return -FW_EBUSY;
+	*q = new;
+	if (cmd->flags & SNPU_FW_QUEUE_KEEP)
+		err = queue_take_up(q);
+	if (err) {
+		*q = (struct queue){ .state = SNPU_QUEUE_FREE };
+		return err;
+	}
+	queue_ctx_set(q, cmd);
 	queue_state_set(q, SNPU_QUEUE_READY);
-	log_put(LOG_DEBUG, "queue %lu: created, priority %lu, asid %lu, %lu slots", cmd->queue, q->priority, q->asid, q->slots);
+	log_put(LOG_DEBUG, "queue %lu: created, priority %lu, asid %lu, %lu slots%s%s", cmd->queue, q->priority, q->asid, q->slots,
+		q->user ? ", user" : "", cmd->flags & SNPU_FW_QUEUE_KEEP ? ", kept" : "");
+	if (q->started && !q->saved)
+		queue_job_ended(q, time_us());
 	return 0;
 }
 
@@ -193,7 +255,7 @@ bool queue_job_begin(struct queue *q, uint64_t now)
 		queue_bad_desc(q, 0, now);
 		return false;
 	}
-	seqno = ctl_get64(&desc->seqno);
+	seqno = q->user ? expected : ctl_get64(&desc->seqno);
 	if (seqno != expected) {
 		log_put(LOG_ERROR, "queue %lu: job in slot %lu has seqno %llu, expected %llu", queue_index(q), q->head % q->slots, seqno, expected);
 		queue_advance(q);
@@ -211,8 +273,18 @@ bool queue_job_begin(struct queue *q, uint64_t now)
 void queue_job_ran(struct queue *q, uint64_t us)
 {
 	q->job_busy_us += us;
-	q->busy_us += us;
-	ctl_put64(&queue_ctx(q)->busy_ns, q->busy_us * 1000);
+	q->busy_ns += us * 1000;
+	ctl_put64(&queue_ctx(q)->busy_ns, q->busy_ns);
+}
+
+/*
+ * Who polls a user queue's status needs no event. The host writes notify before it looks at seqno_done once more, so one of
+ * the two always sees the other.
+ */
+static bool queue_event_wanted(const struct queue *q)
+{
+	core_fence();
+	return !q->user || q->seqno_done >= ctl_get64(&queue_ctx(q)->notify);
 }
 
 void queue_job_done(struct queue *q, uint64_t now)
@@ -230,7 +302,10 @@ void queue_job_done(struct queue *q, uint64_t now)
 	event.seqno = q->seqno_done;
 	q->started = false;
 	sched_update(q);
-	event_put(&event, sizeof(event));
+	if (queue_event_wanted(q))
+		event_put(&event, sizeof(event));
+	else
+		event_release();
 	log_put(LOG_DEBUG, "queue %lu: job %llu done", queue_index(q), q->seqno_done);
 }
 
@@ -240,4 +315,15 @@ void queue_job_fault(struct queue *q, uint64_t now)
 
 	queue_advance(q);
 	queue_fault(q, q->seqno_done, code, now);
+}
+
+/* A job that the engine ended while no firmware was there to see it. */
+static void queue_job_ended(struct queue *q, uint64_t now)
+{
+	const struct snpu_fault *fault = &queue_ctx(q)->fault;
+
+	if (fault->code && ctl_get64(&fault->seqno) == q->seqno_done + 1)
+		queue_job_fault(q, now);
+	else
+		queue_job_done(q, now);
 }

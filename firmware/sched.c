@@ -21,13 +21,17 @@ static struct {
 	uint32_t running;				/* queue on the engine, or SCHED_NONE */
 	bool stopping;					/* PREEMPT or ABORT was given to it */
 	uint64_t since_us;				/* when it was put there */
+	uint64_t busy_us;				/* engine time of all runs that are over */
 } sched;
 
+/* To what the context of a running queue says, the host adds the time since running_since_us. */
 static void sched_running_set(uint32_t queue)
 {
 	sched.running = queue;
 	sched.stopping = false;
+	core_fence();
 	WRITE_ONCE(FW_HEADER->running_queue, queue);
+	core_fence();
 }
 
 void sched_init(void)
@@ -135,9 +139,10 @@ static bool sched_start(struct queue *q, uint64_t now)
 	q->saved = false;
 	sched_update(q);
 	sched.since_us = now;
+	ctl_put64(&FW_HEADER->running_since_us, now);
 	sched_running_set(i);
 	core_write(SNPU_CORE_REG_ENG_QUEUE, i);
-	core_write(SNPU_CORE_REG_ENG_DESC, SNPU_CTL_JOB(i, q->head % q->slots));
+	core_write(SNPU_CORE_REG_ENG_DESC, SNPU_CTL_JOB(i, q->user ? 0 : q->head % q->slots));
 	core_fence();
 	core_write(SNPU_CORE_REG_ENG_CTRL, resume ? SNPU_ENG_RESUME : SNPU_ENG_START);
 	return true;
@@ -190,8 +195,10 @@ void sched_engine_stopped(void)
 	if (left && now == sched.since_us)
 		left--;			/* a run costs something even if the clock did not move */
 	sched.turn[q->priority].left_us = left;
-	queue_job_ran(q, now - sched.since_us);
 	sched_running_set(SCHED_NONE);
+	sched.busy_us += now - sched.since_us;
+	ctl_put64(&FW_HEADER->busy_ns, sched.busy_us * 1000);
+	queue_job_ran(q, now - sched.since_us);
 	if (result == SNPU_ENG_DONE)
 		queue_job_done(q, now);
 	else if (result == SNPU_ENG_FAULT)

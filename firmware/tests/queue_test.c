@@ -31,8 +31,20 @@ static void queue_create_refusals(void)
 	EXPECT_EQ(CREATE(.pt_root = PT_ROOT | SNPU_PTE_LEAF, .asid = 1, .slots = 4), inval);
 	EXPECT_EQ(CREATE(.pt_root = PT_ROOT | SNPU_PTE_READ, .asid = 1, .slots = 4), inval);
 	EXPECT_EQ(CREATE(.pt_root = PT_ROOT | 1ull << 52, .asid = 1, .slots = 4), inval);
+	EXPECT_EQ(CREATE(.pt_root = PT_ROOT, .asid = 1, .slots = 4, .flags = 4), inval);
+	EXPECT_EQ(CREATE(.pt_root = PT_ROOT, .asid = 1, .slots = 4, .pad = 1), inval);
+	EXPECT_EQ(CREATE(.pt_root = PT_ROOT, .asid = 1, .slots = 4, .ring_va = 0x10000), inval);
+	EXPECT_EQ(CREATE(.pt_root = PT_ROOT, .asid = 1, .slots = 4, .status_va = 0x10000), inval);
+#define USER(...) CREATE(.pt_root = PT_ROOT, .asid = 1, .flags = SNPU_FW_QUEUE_USER, __VA_ARGS__)
+	EXPECT_EQ(USER(.slots = 4, .status_va = 0x10000), inval);
+	EXPECT_EQ(USER(.slots = 4, .ring_va = 0x10000), inval);
+	EXPECT_EQ(USER(.slots = 4, .ring_va = 0x10020, .status_va = 0x10000), inval);
+	EXPECT_EQ(USER(.slots = 4, .ring_va = 0x10000, .status_va = 0x10001), inval);
+	EXPECT_EQ(USER(.slots = 2 * SNPU_USER_SLOTS, .ring_va = 0x10000, .status_va = 0x20000), inval);
+	EXPECT_EQ(USER(.slots = 48, .ring_va = 0x10000, .status_va = 0x20000), inval);
 	for (uint32_t q = 0; q < SNPU_QUEUES; q++)
 		EXPECT_EQ(ctx_of(q)->state, SNPU_QUEUE_FREE);
+	EXPECT_EQ(USER(.slots = SNPU_USER_SLOTS, .ring_va = 0x10000, .status_va = 0x20000), 0);
 }
 
 static void queue_create_good(void)
