@@ -15,7 +15,7 @@ static bool header_ok(const struct snpu_fw_image *h, size_t size)
 {
 	static const struct snpu_fw_section none;
 
-	if (h->header_size != sizeof(*h) || h->image_size != size || h->flags || h->pad || !h->sections ||
+	if (h->header_size != sizeof(*h) || h->image_size != size || h->flags || !h->sections ||
 	    h->sections > SNPU_FW_MAX_SECTIONS || h->build[sizeof(h->build) - 1])
 		return false;
 	for (unsigned int i = h->sections; i < SNPU_FW_MAX_SECTIONS; i++)
@@ -58,7 +58,7 @@ static bool entry_ok(const struct snpu_fw_image *h)
 	return false;
 }
 
-enum snpu_boot_error boot_load(const void *image, size_t size, uint8_t *tcm, uint32_t *entry)
+enum snpu_boot_error boot_load(const void *image, size_t size, uint32_t min_security, uint8_t *tcm, uint32_t *entry)
 {
 	struct snpu_fw_image h;
 
@@ -79,6 +79,8 @@ enum snpu_boot_error boot_load(const void *image, size_t size, uint8_t *tcm, uin
 		return SNPU_BOOT_ERR_HASH;
 	if (!entry_ok(&h))
 		return SNPU_BOOT_ERR_ENTRY;
+	if (h.security_version < min_security)
+		return SNPU_BOOT_ERR_ROLLBACK;
 	memset(tcm, 0, SNPU_CORE_TCM_SIZE);
 	for (unsigned int i = 0; i < h.sections; i++)
 		memcpy(tcm + (h.section[i].load - SNPU_CORE_TCM), (const uint8_t *)image + h.section[i].offset, h.section[i].size);

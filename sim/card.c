@@ -124,6 +124,7 @@ int card_create(const struct card_config *cfg, struct card **card)
 	c->epoch_ns = card_now();
 	c->vram_fd = c->doorbell_fd = -1;
 	c->powered = true;
+	sensors_init(&c->sensors, c->epoch_ns);
 	make_locks(c);
 	r = make_memory(c);
 	if (!r)
@@ -147,6 +148,7 @@ static void end_threads(struct card *c)
 	pthread_mutex_lock(&c->lock);
 	c->quit = true;
 	atomic_fetch_add(&c->epoch, 1);
+	atomic_fetch_add(&c->core_resets, 1);
 	if (c->engine)
 		engine_reset(c);
 	pthread_cond_broadcast(&c->core_wake);
@@ -181,9 +183,18 @@ void card_destroy(struct card *c)
 }
 
 /* --- reset and power ----------------------------------------------------------------------------------------- */
+void card_reset_soft_locked(struct card *c)
+{
+	atomic_fetch_add(&c->core_resets, 1);
+	c->irq = (struct card_irq){ 0 };
+	engine_reset_soft(c);
+	core_reset(c);
+}
+
 void card_reset_locked(struct card *c)
 {
 	atomic_fetch_add(&c->epoch, 1);
+	atomic_fetch_add(&c->core_resets, 1);
 	c->irq = (struct card_irq){ 0 };
 	c->host = (struct card_host){ 0 };
 	c->queues_exist = false;
@@ -194,8 +205,16 @@ void card_reset_locked(struct card *c)
 void card_reset(struct card *c, enum card_reset how)
 {
 	pthread_mutex_lock(&c->lock);
+	if (c->fault.cold)
+		how = CARD_RESET_POWER;
+	c->fault.cold = false;
 	c->powered = true;
+	if (how == CARD_RESET_POWER)
+		c->fw_min_security = 0;
+	c->fault.dead = false;
 	card_reset_locked(c);
+	if (how == CARD_RESET_POWER)
+		sensors_init(&c->sensors, card_now());
 	pthread_mutex_unlock(&c->lock);
 	card_engine_settle(c);
 	/* Giving the pages back is also the fastest way to zero them; what others have mapped stays mapped. */

@@ -50,6 +50,16 @@ void card_power(struct card *card, bool on);
  */
 void card_reset(struct card *card, enum card_reset how);
 
+/*
+ * A fault on purpose, for tests of a driver; -EINVAL: there is no such fault.
+ *	hang Q		the job of queue Q stays where it is at its next packet: only an abort helps, or a reset of the card
+ *	stuck Q		the same, and the engine ignores PREEMPT and ABORT too: only a reset of the card helps
+ *	boot N		the next N boots fail, whatever is reset in between
+ *	dead		the core stops now, and no boot succeeds until the function is reset
+ *	cold		the next reset is a loss of power: device memory is empty afterwards
+ */
+int card_fault(struct card *card, const char *what) __attribute__((warn_unused_result));
+
 /* Memory behind a BAR, for mapping: VRAM, and the doorbells when doorbell_mmap. NULL: there is none. */
 void *card_bar_mem(struct card *card, unsigned int bar, uint64_t *size, int *fd);
 

@@ -24,16 +24,40 @@ void doorbell_ring(struct card *c, unsigned int queue, uint32_t tail)
 	core_doorbell(c, queue);
 }
 
-/* A queue begins at 0: what a former owner left in its page must not ring for the next. */
+/*
+ * A queue begins at 0: what a former owner left in its page must not ring for the next. One that goes on where it was may
+ * have been rung meanwhile.
+ */
 void doorbell_queue_ready(struct card *c, unsigned int queue)
 {
 	if (!c->doorbell)
 		return;
+	c->queues_exist = true;
+	pthread_cond_signal(&c->doorbell_wake);
+	if (card_queue(c, queue)->flags & SNPU_FW_QUEUE_KEEP)
+		return;
 	__atomic_store_n(page(c, queue, SNPU_DB_TAIL), 0, __ATOMIC_RELEASE);
 	__atomic_store_n(page(c, queue, SNPU_DB_HEAD), 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&c->doorbell_seen[queue], 0, __ATOMIC_RELAXED);
-	c->queues_exist = true;
-	pthread_cond_signal(&c->doorbell_wake);
+}
+
+/* True: it was rung. With the lock held. */
+static bool take(struct card *c, unsigned int queue)
+{
+	uint32_t tail = __atomic_load_n(page(c, queue, SNPU_DB_TAIL), __ATOMIC_ACQUIRE);
+
+	if (tail == c->doorbell_seen[queue])
+		return false;
+	__atomic_store_n(&c->doorbell_seen[queue], tail, __ATOMIC_RELAXED);
+	doorbell_ring(c, queue, tail);
+	return true;
+}
+
+void doorbell_sync(struct card *c)
+{
+	for (unsigned int q = 0; c->doorbell && q < SNPU_QUEUES; q++)
+		if (__atomic_load_n(&card_queue(c, q)->state, __ATOMIC_ACQUIRE) != SNPU_QUEUE_FREE)
+			(void)take(c, q);
 }
 
 /* True: it was rung. */
@@ -45,13 +69,8 @@ static bool look_at(struct card *c, unsigned int queue)
 	if (__atomic_load_n(at, __ATOMIC_ACQUIRE) == __atomic_load_n(&c->doorbell_seen[queue], __ATOMIC_RELAXED))
 		return false;
 	pthread_mutex_lock(&c->lock);
-	uint32_t tail = __atomic_load_n(at, __ATOMIC_ACQUIRE);
-	bool rung = tail != c->doorbell_seen[queue];
+	bool rung = take(c, queue);
 
-	if (rung) {
-		__atomic_store_n(&c->doorbell_seen[queue], tail, __ATOMIC_RELAXED);
-		doorbell_ring(c, queue, tail);
-	}
 	pthread_mutex_unlock(&c->lock);
 	return rung;
 }

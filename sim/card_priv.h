@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "sim/card.h"
+#include "sim/card_sensors.h"
 #include "sim/rv32.h"
 #include "sim/snpu_engine.h"
 #include "snpu_core.h"
@@ -27,7 +28,7 @@ struct card_irq {
 /* Registers of the host side that only hold a value. */
 struct card_host {
 	uint32_t fw_offset, fw_size;
-	uint32_t time_hi;			/* latches */
+	uint32_t time_hi, energy_hi, stalls_hi;	/* latches */
 	uint32_t counter_hi[SNPU_COUNTER_COUNT];
 };
 
@@ -53,6 +54,12 @@ struct card_engine {
 	uint32_t queue, desc;			/* of the job */
 };
 
+/* See card_fault(). */
+struct card_faults {
+	unsigned int boots;			/* that shall fail */
+	bool dead, stuck, cold;
+};
+
 struct card {
 	struct card_config cfg;
 	uint64_t epoch_ns;			/* CLOCK_MONOTONIC at power-up */
@@ -67,20 +74,23 @@ struct card {
 	unsigned int threads;			/* of these, how many were started, in this order */
 	struct rv32 cpu;			/* core thread */
 	uint8_t *tcm;				/* [SNPU_CORE_TCM_SIZE], core thread */
-	uint64_t core_epoch;			/* core thread: reset count when it booted */
+	uint64_t core_epoch;			/* core thread: core_resets when it booted */
 	bool core_crashed;			/* core thread: CRASH was written */
 	struct snpu_engine *engine;
 
-	_Atomic uint64_t epoch;			/* changed under the lock */
+	_Atomic uint64_t epoch, core_resets;	/* changed under the lock; a soft reset counts for the core alone */
 	pthread_mutex_t lock;
 	pthread_cond_t core_wake, engine_wake, engine_idle, doorbell_wake;
 	bool quit, powered;
 	bool queues_exist;			/* the doorbells have to be looked at */
 	uint32_t doorbell_seen[SNPU_QUEUES];	/* last tail that was rung, when they are mapped */
+	uint32_t fw_min_security;		/* FW_MIN_SECURITY: outlives resets */
 	struct card_irq irq;
 	struct card_host host;
 	struct card_core core;
 	struct card_engine eng;
+	struct card_sensors sensors;
+	struct card_faults fault;
 };
 
 /* Nanoseconds of CLOCK_MONOTONIC, and since power-up. */
@@ -93,6 +103,7 @@ static inline uint64_t card_time(const struct card *c)
 /* --- with the lock held -------------------------------------------------------------------------------------- */
 void card_irq_raise(struct card *c, uint32_t causes);
 void card_reset_locked(struct card *c);
+void card_reset_soft_locked(struct card *c);
 /* Sets causes of the core's external interrupt and wakes it. */
 void core_irq_raise(struct card *c, uint32_t causes);
 void core_doorbell(struct card *c, unsigned int queue);
@@ -100,8 +111,13 @@ void core_reset(struct card *c);
 /* Stores the tail and tells the core. */
 void doorbell_ring(struct card *c, unsigned int queue, uint32_t tail);
 void doorbell_queue_ready(struct card *c, unsigned int queue);
+/* Every doorbell that was rung before has reached its context. */
+void doorbell_sync(struct card *c);
 void engine_command(struct card *c, uint32_t cmd);
 void engine_reset(struct card *c);
+void engine_reset_soft(struct card *c);
+/* The sensors as of now. */
+const struct card_sensors *engine_sensors(struct card *c);
 
 /* --- without it ---------------------------------------------------------------------------------------------- */
 /* Waits a moment for a job that a reset orphaned to leave the engine. */

@@ -64,6 +64,8 @@ static uint32_t reg_read(struct card *c, enum snpu_reg reg, uint32_t reset)
 		return c->host.fw_offset;
 	case SNPU_REG_FW_SIZE:
 		return c->host.fw_size;
+	case SNPU_REG_FW_MIN_SECURITY:
+		return c->fw_min_security;
 	case SNPU_REG_BOOT_STATUS:
 		return SNPU_PUT(c->core.boot_state, BOOT_STATUS, STATE) | SNPU_PUT(c->core.boot_error, BOOT_STATUS, ERROR);
 	case SNPU_REG_CORE_STATE:
@@ -76,12 +78,31 @@ static uint32_t reg_read(struct card *c, enum snpu_reg reg, uint32_t reset)
 		return c->irq.status;
 	case SNPU_REG_IRQ_MASK:
 		return c->irq.mask;
+	case SNPU_REG_RESET_STATUS:
+		return SNPU_PUT(c->eng.running, RESET_STATUS, ENGINE_BUSY);
+	case SNPU_REG_DOORBELL_SYNC:
+		doorbell_sync(c);
+		return 0;
 	case SNPU_REG_MMU_STATUS:
 		return SNPU_PUT(snpu_engine_invalidating(c->engine), MMU_STATUS, BUSY);
 	case SNPU_REG_TIME_LO:
 		return high_latched(card_time(c), &c->host.time_hi);
 	case SNPU_REG_TIME_HI:
 		return c->host.time_hi;
+	case SNPU_REG_SENSOR_TEMP:
+		return (uint32_t)sensors_temp(engine_sensors(c));
+	case SNPU_REG_SENSOR_POWER:
+		return sensors_power(engine_sensors(c));
+	case SNPU_REG_ENERGY_LO:
+		return high_latched(engine_sensors(c)->energy_uj, &c->host.energy_hi);
+	case SNPU_REG_ENERGY_HI:
+		return c->host.energy_hi;
+	case SNPU_REG_STALLS_LO:
+		return high_latched(snpu_engine_stalls(c->engine), &c->host.stalls_hi);
+	case SNPU_REG_STALLS_HI:
+		return c->host.stalls_hi;
+	case SNPU_REG_FREQ_KHZ:
+		return c->eng.running ? (uint32_t)SNPU_RESETVAL_CLOCK_KHZ : 0;
 	default:
 		return reset;
 	}
@@ -105,12 +126,18 @@ static void reg_write(struct card *c, enum snpu_reg reg, uint32_t v)
 	case SNPU_REG_RESET:
 		if (v == SNPU_RESET_KEY)
 			card_reset_locked(c);
+		else if (v == SNPU_RESET_SOFT_KEY)
+			card_reset_soft_locked(c);
 		break;
 	case SNPU_REG_FW_OFFSET:
 		c->host.fw_offset = v;
 		break;
 	case SNPU_REG_FW_SIZE:
 		c->host.fw_size = v;
+		break;
+	case SNPU_REG_FW_MIN_SECURITY:
+		if (v > c->fw_min_security)
+			c->fw_min_security = v;
 		break;
 	case SNPU_REG_BOOT:
 		if (v == 1)

@@ -169,7 +169,7 @@ static void reg_write(struct card *c, enum snpu_core_reg reg, uint32_t v)
 /* --- the bus ------------------------------------------------------------------------------------------------- */
 static bool core_alive(const struct card *c)
 {
-	return atomic_load(&c->epoch) == c->core_epoch && !c->core_crashed;
+	return atomic_load(&c->core_resets) == c->core_epoch && !c->core_crashed;
 }
 
 static uint8_t *ctl_window(struct card *c, uint32_t addr)
@@ -249,7 +249,7 @@ static int core_store(void *card, uint32_t addr, unsigned int width, uint32_t va
 
 /* --- the thread ---------------------------------------------------------------------------------------------- */
 /* The boot ROM. Copies the staged image first: the host could change it while it is being checked. Without the lock. */
-static enum snpu_boot_error rom(struct card *c, uint32_t offset, uint32_t size, uint32_t *entry)
+static enum snpu_boot_error rom(struct card *c, uint32_t offset, uint32_t size, uint32_t min_security, uint32_t *entry)
 {
 	enum snpu_boot_error err;
 	void *image;
@@ -260,7 +260,7 @@ static enum snpu_boot_error rom(struct card *c, uint32_t offset, uint32_t size, 
 	if (!image)
 		return SNPU_BOOT_ERR_RANGE;
 	memcpy(image, c->ctl + offset, size);
-	err = boot_load(image, size, c->tcm, entry);
+	err = boot_load(image, size, min_security, c->tcm, entry);
 	free(image);
 	return err;
 }
@@ -269,16 +269,20 @@ static enum snpu_boot_error rom(struct card *c, uint32_t offset, uint32_t size, 
 static bool core_boot(struct card *c)
 {
 	struct card_core *k = &c->core;
-	uint32_t offset = c->host.fw_offset, size = c->host.fw_size, entry = 0;
+	uint32_t offset = c->host.fw_offset, size = c->host.fw_size, min_security = c->fw_min_security, entry = 0;
 	enum snpu_boot_error err;
 
 	k->boot_asked = false;
 	c->core_crashed = false;
-	c->core_epoch = atomic_load(&c->epoch);
+	c->core_epoch = atomic_load(&c->core_resets);
 	pthread_mutex_unlock(&c->lock);
-	err = rom(c, offset, size, &entry);
+	err = rom(c, offset, size, min_security, &entry);
 	pthread_mutex_lock(&c->lock);
-	if (c->core_epoch != atomic_load(&c->epoch))
+	if (c->fault.dead || c->fault.boots) {
+		err = SNPU_BOOT_ERR_HASH;
+		c->fault.boots -= c->fault.boots > 0;
+	}
+	if (c->core_epoch != atomic_load(&c->core_resets))
 		return false;
 	k->boot_error = err;
 	k->boot_state = err ? SNPU_BOOT_FAILED : SNPU_BOOT_RUNNING;
@@ -301,7 +305,7 @@ static void core_sleep(struct card *c)
 	struct card_core *k = &c->core;
 
 	k->state = SNPU_CORE_WAITING;
-	while (!k->kick && !c->quit && c->core_epoch == atomic_load(&c->epoch)) {
+	while (!k->kick && !c->quit && c->core_epoch == atomic_load(&c->core_resets)) {
 		uint64_t deadline = k->mtimecmp < 1ull << 53 ? k->mtimecmp * 1000 + c->epoch_ns : UINT64_MAX;
 		struct timespec t = { .tv_sec = (time_t)(deadline / 1000000000u), .tv_nsec = (long)(deadline % 1000000000u) };
 		bool was = k->mtip;
@@ -315,7 +319,7 @@ static void core_sleep(struct card *c)
 		else
 			pthread_cond_timedwait(&c->core_wake, &c->lock, &t);
 	}
-	if (c->core_epoch == atomic_load(&c->epoch))
+	if (c->core_epoch == atomic_load(&c->core_resets))
 		k->state = SNPU_CORE_RUNNING;
 }
 
@@ -324,7 +328,7 @@ static void core_run(struct card *c)
 {
 	struct card_core *k = &c->core;
 
-	while (!c->quit && c->core_epoch == atomic_load(&c->epoch)) {
+	while (!c->quit && c->core_epoch == atomic_load(&c->core_resets)) {
 		enum rv32_stop why;
 
 		k->kick = false;
@@ -332,7 +336,7 @@ static void core_run(struct card *c)
 		pthread_mutex_unlock(&c->lock);
 		why = rv32_run(&c->cpu, SLICE);
 		pthread_mutex_lock(&c->lock);
-		if (c->core_epoch != atomic_load(&c->epoch))
+		if (c->core_epoch != atomic_load(&c->core_resets))
 			return;
 		k->pc = c->cpu.pc;
 		if (c->core_crashed)

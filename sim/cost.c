@@ -18,6 +18,7 @@ enum {
 	FJ_IADD8 = 30,			/* [H] 8-bit integer add 0.03 pJ */
 	FJ_IMUL8 = 200,			/* [H] 8-bit integer multiply 0.2 pJ */
 	FJ_IADD32 = 100,		/* [H] 32-bit integer add 0.1 pJ */
+	FJ_IMUL32 = 3100,		/* [H] 32-bit integer multiply 3.1 pJ */
 	FJ_SRAM = 10000,		/* [H] 64 bits from an 8 KiB SRAM 10 pJ */
 	FJ_DRAM_BURST = 8 * 1300000,	/* [H] 64 bits of DRAM 1.3 nJ (the lower end), 8 of them a burst */
 	FJ_LINK_BURST = 512 * 10000,	/* [A] PCI Express, both ends, 10 pJ a bit, 512 bits a burst */
@@ -44,14 +45,25 @@ static uint64_t max(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-static uint64_t cycles(const struct engine_work *w, unsigned int words)
+static uint64_t compute_cycles(const struct engine_work *w)
 {
-	uint64_t compute = w->lanes_busy + (w->scanned + LANES - 1) / LANES + w->sorted;
+	return w->lanes_busy + (w->scanned + LANES - 1) / LANES + w->sorted;
+}
+
+/* The lanes work while data moves, but for the first of it and for translations. */
+uint64_t cost_stalls(const struct engine_work *w)
+{
+	uint64_t compute = compute_cycles(w);
 	uint64_t move = max(w->vram_bursts * CY_VRAM_BURST, w->host_bursts * CY_HOST_BURST);
 	uint64_t walk = w->pte_device * CY_VRAM_LATENCY + w->pte_host * CY_HOST_LATENCY;	/* each needs the one before */
 
-	return CY_PACKET + words / 2 + max(compute, move) + walk +
+	return (move > compute ? move - compute : 0) + walk +
 	       (w->vram_bursts > w->pte_device ? CY_VRAM_LATENCY : 0) + (w->host_bursts > w->pte_host ? CY_HOST_LATENCY : 0);
+}
+
+static uint64_t cycles(const struct engine_work *w, unsigned int words)
+{
+	return CY_PACKET + words / 2 + compute_cycles(w) + cost_stalls(w);
 }
 
 void cost_float(struct engine_work *w, struct engine_work ops)
@@ -70,7 +82,8 @@ void cost_count(const struct engine_work *w, unsigned int words, __u64 counter[S
 {
 	uint64_t bursts = w->vram_bursts + w->host_bursts, cy = cycles(w, words);
 	uint64_t ideal = w->fadd * FJ_FADD + w->fmul * FJ_FMUL + w->fcmp * FJ_FCMP + w->fdiv * FJ_FDIV +
-			 w->fspecial * FJ_FSPECIAL + w->iadd8 * FJ_IADD8 + w->imul8 * FJ_IMUL8 + w->iadd32 * FJ_IADD32;
+			 w->fspecial * FJ_FSPECIAL + w->iadd8 * FJ_IADD8 + w->imul8 * FJ_IMUL8 + w->iadd32 * FJ_IADD32 +
+			 w->imul32 * FJ_IMUL32;
 
 	counter[SNPU_COUNTER_PACKETS]++;
 	counter[SNPU_COUNTER_EVENTS] += w->events;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "sim/engine.h"
 
@@ -73,18 +74,41 @@ static bool state_ok(const struct snpu_engine_state *s)
 	return ok;
 }
 
+/* From memory that its owner may be writing: once, and only the copy counts. */
+static int fetch_desc(struct snpu_engine *e, const struct snpu_engine_job *job)
+{
+	int r = 0;
+
+	if (job->desc) {
+		e->desc = *job->desc;
+		return 0;
+	}
+	memset(&e->desc, 0, sizeof(e->desc));
+	r = engine_read(e, job->desc_va, &e->desc, sizeof(e->desc));
+	if (!r && e->desc.seqno != job->seqno)
+		r = SNPU_FAULT_BAD_DESC;
+	e->desc.seqno = job->seqno;
+	return r;
+}
+
 static int set_up(struct snpu_engine *e, const struct snpu_engine_job *job)
 {
 	uint32_t rows;
+	int r;
 
-	e->desc = *job->desc;
 	e->pt_root = job->pt_root;
 	e->asid = job->asid;
 	e->queue = job->queue;
 	e->ended = false;
 	memset(&e->st, 0, sizeof(e->st));
-	e->st.pc = e->desc.entry;
 	memset(e->flushed, 0, sizeof(e->flushed));
+	memset(&e->work, 0, sizeof(e->work));
+	r = fetch_desc(e, job);
+	if (r) {
+		e->desc.profile_slots = 0;
+		return r;
+	}
+	e->st.pc = e->desc.entry;
 	if (job->resume && state_ok(job->resume)) {
 		e->st = *job->resume;
 		memcpy(e->flushed, e->st.counter, sizeof(e->flushed));
@@ -121,6 +145,7 @@ static void flush_totals(struct snpu_engine *e)
 static void count_packet(struct snpu_engine *e)
 {
 	cost_count(&e->work, e->pkt.hdr.words, e->st.counter);
+	atomic_fetch_add_explicit(&e->stalls, cost_stalls(&e->work), memory_order_relaxed);
 	if (e->desc.profile_slots)
 		cost_count(&e->work, e->pkt.hdr.words, e->slot[e->pkt.hdr.slot]);
 	atomic_store_explicit(&e->progress, e->st.counter[SNPU_COUNTER_PACKETS], memory_order_relaxed);
@@ -165,10 +190,29 @@ static int step(struct snpu_engine *e)
 	return 0;
 }
 
+/* Sits out a fault on purpose; true: it was aborted. The engine itself is not in an access then, so it follows the MMU. */
+static bool hung(struct snpu_engine *e)
+{
+	static const struct timespec pause = { 0, 1000000 };
+
+	if (atomic_load_explicit(&e->hang, memory_order_relaxed) != e->queue + 1ull)
+		return false;
+	while (!(atomic_load(&e->request) & ENGINE_ABORT)) {
+		if (mmu_behind(&e->mmu))
+			mmu_catch_up(&e->mmu);
+		nanosleep(&pause, NULL);
+	}
+	atomic_store(&e->hang, 0);
+	return true;
+}
+
 /* Until END or PREEMPT (0, *result says which), a fault (> 0) or ABORT (ENGINE_STOP). */
 static int run_packets(struct snpu_engine *e, enum snpu_eng_result *result)
 {
 	for (;;) {
+		if (hung(e))
+			return ENGINE_STOP;
+
 		int r = step(e);
 		unsigned int request = atomic_load_explicit(&e->request, memory_order_relaxed);
 
@@ -211,9 +255,39 @@ static int finish_profile(struct snpu_engine *e, int code)
 	return code;
 }
 
-static void stop(struct snpu_engine *e, int code, struct snpu_engine_result *out)
+/* The number last, so that who sees it sees the rest. */
+static int write_status(struct snpu_engine *e, uint64_t va, int fault)
+{
+	struct snpu_user_status s = {
+		.seqno_done = e->desc.seqno,
+		.end_ns = engine_now(e),
+		.cycles = e->st.counter[SNPU_COUNTER_CYCLES],
+		.fault = (uint32_t)fault,
+	};
+	int r = engine_write(e, va + sizeof(s.seqno_done), &s.end_ns, sizeof(s) - sizeof(s.seqno_done));
+
+	atomic_thread_fence(memory_order_release);
+	return r ? r : engine_write(e, va, &s.seqno_done, sizeof(s.seqno_done));
+}
+
+static int finish_status(struct snpu_engine *e, uint64_t va, int code, enum snpu_eng_result result)
+{
+	struct snpu_fault first = e->fault;
+	int r;
+
+	if (!va || code == ENGINE_STOP || (!code && result != SNPU_ENG_DONE))
+		return code;
+	r = write_status(e, va, code);
+	if (!code)
+		return r;
+	e->fault = first;
+	return code;
+}
+
+static void stop(struct snpu_engine *e, const struct snpu_engine_job *job, int code, struct snpu_engine_result *out)
 {
 	code = finish_profile(e, code);
+	code = finish_status(e, job->status_va, code, out->result);
 	if (code == ENGINE_STOP)
 		out->result = SNPU_ENG_ABORTED;
 	if (code > 0) {
@@ -221,6 +295,7 @@ static void stop(struct snpu_engine *e, int code, struct snpu_engine_result *out
 		out->result = SNPU_ENG_FAULT;
 		out->fault = e->fault;
 	}
+	out->desc = e->desc;
 	flush_totals(e);
 	memcpy(out->counter, e->st.counter, sizeof(out->counter));
 	if (out->result == SNPU_ENG_PREEMPTED) {
@@ -243,7 +318,7 @@ void snpu_engine_run(struct snpu_engine *e, const struct snpu_engine_job *job, s
 	atomic_store_explicit(&e->progress, e->st.counter[SNPU_COUNTER_PACKETS], memory_order_relaxed);
 	if (!code)
 		code = run_packets(e, &out->result);
-	stop(e, code, out);
+	stop(e, job, code, out);
 	atomic_store(&e->running, false);
 	atomic_store(&e->request, 0);
 }
@@ -257,6 +332,11 @@ void snpu_engine_preempt(struct snpu_engine *e)
 void snpu_engine_abort(struct snpu_engine *e)
 {
 	atomic_fetch_or(&e->request, ENGINE_ABORT);
+}
+
+void snpu_engine_hang(struct snpu_engine *e, uint32_t queue)
+{
+	atomic_store(&e->hang, queue + 1ull);
 }
 
 void snpu_engine_clear_requests(struct snpu_engine *e)
@@ -286,8 +366,14 @@ void snpu_engine_totals(const struct snpu_engine *e, uint64_t counter[SNPU_COUNT
 		counter[c] = atomic_load_explicit(&e->total[c], memory_order_relaxed);
 }
 
+uint64_t snpu_engine_stalls(const struct snpu_engine *e)
+{
+	return atomic_load_explicit(&e->stalls, memory_order_relaxed);
+}
+
 void snpu_engine_clear_totals(struct snpu_engine *e)
 {
+	atomic_store_explicit(&e->stalls, 0, memory_order_relaxed);
 	for (unsigned int c = 0; c < SNPU_COUNTER_COUNT; c++)
 		atomic_store_explicit(&e->total[c], 0, memory_order_relaxed);
 }

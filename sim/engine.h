@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Inside the engine: what its files share. engine.c runs a job and owns the state; engine_decode.c checks packets;
- * engine_access.c moves bytes through the MMU; engine_{control,mem,event,linear,neuron,spike,lm,attention}.c execute packets;
+ * engine_access.c moves bytes through the MMU; engine_{control,mem,event,linear,image,sparse,neuron,quant,spike,lm,attention}.c execute packets;
  * cost.c turns work into cycles and energy. All of it is on the thread in snpu_engine_run(), except the atomics.
  *
  * Codes: functions that can stop a packet return 0, a fault code (> 0, with va and access noted in `fault`), or
@@ -22,8 +22,8 @@
 #define ENGINE_PIECE	0x10000u		/* bytes of one memory access, at most */
 #define ENGINE_LANES	1024u			/* elements a kernel works on at a time */
 #define ENGINE_BLOCK	(1u << 22)		/* elements that packets of many vectors keep on the card at a time */
-#define ENGINE_MAX_ARGS	10u			/* operands of a packet */
-#define ENGINE_MAX_PKT	128u			/* bytes of a packet */
+#define ENGINE_MAX_ARGS	20u			/* operands of a packet */
+#define ENGINE_MAX_PKT	136u			/* bytes of a packet */
 #define ENGINE_NO_OPERAND (~0u)			/* the packet itself */
 
 enum engine_request { ENGINE_PREEMPT = 1, ENGINE_ABORT = 2 };
@@ -52,7 +52,7 @@ struct engine_work {
 	uint64_t events, spikes, synops, skipped, updates;
 	uint64_t fadd, fmul, fcmp;		/* binary32 operations; one in binary64 counts as two */
 	uint64_t fdiv, fspecial;		/* divisions and square roots; exponentials, sines, cosines */
-	uint64_t iadd8, imul8, iadd32;		/* integer operations */
+	uint64_t iadd8, imul8, iadd32, imul32;	/* integer operations */
 	uint64_t scanned, sorted;		/* channels through the event sorter, entries that came out */
 	uint64_t reuses;			/* weight bursts that were in the buffer already */
 	uint64_t lanes_busy;			/* cycles of the 64 lanes */
@@ -80,8 +80,10 @@ struct snpu_engine {
 	/* From other threads. */
 	atomic_uint request;			/* enum engine_request bits */
 	atomic_bool running;
+	_Atomic uint64_t hang;			/* queue that hangs, + 1; 0: none */
 	_Atomic uint64_t progress;
 	_Atomic uint64_t total[SNPU_COUNTER_COUNT];
+	_Atomic uint64_t stalls;		/* cycles; counted with the packet */
 
 	/* The job. */
 	struct snpu_job_desc desc;
@@ -107,7 +109,7 @@ struct snpu_engine {
 	struct snpu_event *events;		/* [event_room] */
 	size_t event_room;
 	struct { void *p; size_t bytes; } buf[ENGINE_BUFFERS];
-	float lane[12][ENGINE_LANES];		/* pieces of operands that do not lie in one page of device memory */
+	float lane[14][ENGINE_LANES];		/* pieces of operands that do not lie in one page of device memory */
 };
 
 /* --- engine_decode.c --------------------------------------------------------------------------------------- */
@@ -138,6 +140,8 @@ int engine_arg_probe(struct snpu_engine *e, unsigned int arg, uint64_t off, uint
  */
 int engine_arg_view(struct snpu_engine *e, unsigned int arg, uint64_t off, uint64_t len, void *tmp, const void **p)
 	__attribute__((warn_unused_result));
+/* Card time in ns. */
+uint64_t engine_now(const struct snpu_engine *e);
 int engine_read_pte(void *engine, bool device, uint64_t pa, uint64_t *pte);
 
 /*
@@ -169,6 +173,7 @@ int engine_read_spikes(struct snpu_engine *e, uint64_t row, uint32_t n, uint64_t
 
 /* --- cost.c ------------------------------------------------------------------------------------------------ */
 /* Adds what the packet did to a table of counters. words: length of the packet, 32-bit words. */
+uint64_t cost_stalls(const struct engine_work *w);
 void cost_count(const struct engine_work *w, unsigned int words, __u64 counter[SNPU_COUNTER_COUNT]);
 /* Adds the floating-point operations of `ops`, and the cycles that 64 lanes need when each does one a cycle. */
 void cost_float(struct engine_work *w, struct engine_work ops);
@@ -183,6 +188,17 @@ static inline uint32_t engine_block(uint32_t total, uint64_t size)
 	uint64_t fit = ENGINE_BLOCK / size;
 
 	return fit < 1 ? 1 : fit < total ? (uint32_t)fit : total;
+}
+
+/* Element `tap` of a kernel lies on input element `in` in window *out, if in any. One axis. */
+static inline bool engine_window_of(uint32_t in, uint32_t pad, uint32_t tap, uint32_t dilation, uint32_t stride, uint32_t windows, uint32_t *out)
+{
+	int64_t from = (int64_t)in + pad - (int64_t)tap * dilation;
+
+	if (from < 0 || from % stride)
+		return false;
+	*out = (uint32_t)(from / stride);
+	return *out < windows;
 }
 
 static inline uint32_t engine_min(uint64_t a, uint32_t b)

@@ -56,12 +56,17 @@ int engine_exec_SIGNAL(struct snpu_engine *e, const struct snpu_pkt_SIGNAL *p)
 	return engine_arg_write(e, 0, 0, &p->value, sizeof(p->value));
 }
 
-int engine_exec_TIMESTAMP(struct snpu_engine *e, const struct snpu_pkt_TIMESTAMP *p)
+uint64_t engine_now(const struct snpu_engine *e)
 {
 	struct timespec t;
-	uint64_t ns;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	ns = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec - e->mem.clock_epoch_ns;
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec - e->mem.clock_epoch_ns;
+}
+
+int engine_exec_TIMESTAMP(struct snpu_engine *e, const struct snpu_pkt_TIMESTAMP *p)
+{
+	uint64_t ns = engine_now(e);
+
 	return engine_arg_write(e, 0, 0, &ns, sizeof(ns));
 }

@@ -257,7 +257,8 @@ static int probe_operands(struct snpu_engine *e)
 int engine_execute(struct snpu_engine *e)
 {
 	uint8_t op = e->pkt.hdr.opcode;
-	bool by_events = op == SNPU_OP_EVPACK || op == SNPU_OP_EVUNPACK || op == SNPU_OP_LINEAR;
+	bool by_events = op == SNPU_OP_EVPACK || op == SNPU_OP_EVUNPACK || op == SNPU_OP_LINEAR || op == SNPU_OP_CONV || op == SNPU_OP_POOL ||
+			 op == SNPU_OP_SPARSE || op == SNPU_OP_LOG;
 	int r = by_events ? 0 : probe_operands(e);
 
 	return r ? r : packets[op].exec(e);

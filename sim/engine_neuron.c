@@ -4,10 +4,12 @@
  * An output may lie exactly on an input because a piece is read before it is stored. Engine's thread; every line of
  * arithmetic is a line of the table in docs/numerics.md.
  */
+#include <math.h>
+
 #include "sim/engine.h"
 #include "sim/engine_math.h"
 
-#define MAX_VECTORS	10u			/* inputs of a packet: x, up to 2 states, up to 7 parameters */
+#define MAX_VECTORS	12u			/* inputs of a packet: x, up to 2 states, up to 7 parameters and 2 more that flags ask for */
 
 /* Where the piece being computed lies. */
 struct piece {
@@ -95,7 +97,7 @@ int engine_exec_SILU_MUL(struct snpu_engine *e, const struct snpu_pkt_SILU_MUL *
 	return elementwise(e, p->n, op_silu_mul);
 }
 
-/* --- neurons: lane[0..9] inputs, lane[10] new v or only output, lane[11] new i or output ---------------------- */
+/* --- neurons: lane[0..11] inputs, lane[12] new v or only output, lane[13] new i or output --------------------- */
 struct neuron {
 	uint8_t states, params;
 	bool threshold;				/* its outputs are spikes */
@@ -108,23 +110,53 @@ static bool fires(float v, float threshold, uint8_t flags)
 	return flags & SNPU_NEURON_GE ? v >= threshold : v > threshold;
 }
 
-/* The end of every firing neuron: returns what v becomes. */
-static float fire(struct piece *c, uint32_t i, float v, float v_threshold, float v_reset)
+/* How often a neuron fires at v. in: [threshold, reset, (most), (floor)] of the piece. */
+static float count_spikes(const struct piece *c, const float *const *in, uint32_t i, float v)
 {
-	bool z = fires(v, v_threshold, c->flags);
+	float n, most;
 
-	c->out[i] = z ? 1.0f : 0.0f;
-	c->spikes += z;
-	if (!z)
+	if (!fires(v, in[0][i], c->flags))
+		return 0.0f;
+	if (!(c->flags & SNPU_NEURON_MULTI))
+		return 1.0f;
+	n = truncf(v / in[0][i]);
+	most = in[2][i];
+	if (!(n > 1.0f))
+		n = 1.0f;
+	return n < most ? n : most;
+}
+
+static float reset(const struct piece *c, const float *const *in, uint32_t i, float v, float n)
+{
+	uint8_t mode = c->flags & SNPU_NEURON_RESET_MASK;
+
+	if (n == 0.0f)
 		return v;
-	switch (c->flags & SNPU_NEURON_RESET_MASK) {
-	case SNPU_NEURON_RESET_SUBTRACT:
-		return v - v_threshold;
-	case SNPU_NEURON_RESET_DELTA:
-		return v - (v_threshold - v_reset);
-	default:
-		return v_reset;
+	if (mode == SNPU_NEURON_RESET_VALUE)
+		return in[1][i];
+	return v - (n * (mode == SNPU_NEURON_RESET_DELTA ? in[0][i] - in[1][i] : in[0][i]));
+}
+
+/* The end of every firing neuron: returns what v becomes. v0: before the update; first: the input that is v_threshold. */
+static float fire(struct piece *c, uint32_t i, float v0, float v, unsigned int first)
+{
+	const float *const *in = c->in + first;
+	bool late = c->flags & SNPU_NEURON_LATE;
+	float before = late ? count_spikes(c, in, i, v0) : 0.0f, z;
+
+	v = reset(c, in, i, v, before);
+	z = count_spikes(c, in, i, v);
+	c->out[i] = z;
+	c->spikes += z != 0.0f;
+	if (!late || c->flags & SNPU_NEURON_NOW)
+		v = reset(c, in, i, v, z - before);
+	if (c->flags & SNPU_NEURON_FLOOR) {
+		float floor = in[c->flags & SNPU_NEURON_MULTI ? 3 : 2][i];
+
+		if (v < floor)
+			v = floor;
 	}
+	return v;
 }
 
 static void update_threshold(struct piece *c, float *v_new, float *i_new)
@@ -149,10 +181,10 @@ static void update_i(struct piece *c, float *v_new, float *i_new)
 
 static void update_if(struct piece *c, float *v_new, float *i_new)
 {
-	const float *x = c->in[0], *v = c->in[1], *r = c->in[2], *v_threshold = c->in[3], *v_reset = c->in[4];
+	const float *x = c->in[0], *v = c->in[1], *r = c->in[2];
 
 	for (uint32_t i = 0; i < c->n; i++)
-		v_new[i] = fire(c, i, v[i] + (r[i] * x[i]), v_threshold[i], v_reset[i]);
+		v_new[i] = fire(c, i, v[i], v[i] + (r[i] * x[i]), 3);
 }
 
 static void update_li(struct piece *c, float *v_new, float *i_new)
@@ -166,12 +198,11 @@ static void update_li(struct piece *c, float *v_new, float *i_new)
 static void update_lif(struct piece *c, float *v_new, float *i_new)
 {
 	const float *x = c->in[0], *v = c->in[1], *k = c->in[2], *r = c->in[3], *v_leak = c->in[4];
-	const float *v_threshold = c->in[5], *v_reset = c->in[6];
 
 	for (uint32_t i = 0; i < c->n; i++) {
 		float u = v[i] + (k[i] * ((v_leak[i] + (r[i] * x[i])) - v[i]));
 
-		v_new[i] = fire(c, i, u, v_threshold[i], v_reset[i]);
+		v_new[i] = fire(c, i, v[i], u, 5);
 	}
 }
 
@@ -195,7 +226,7 @@ static void update_cubali(struct piece *c, float *v_new, float *i_new)
 static void update_cubalif(struct piece *c, float *v_new, float *i_new)
 {
 	for (uint32_t i = 0; i < c->n; i++)
-		v_new[i] = fire(c, i, cuba(c, i, i_new), c->in[8][i], c->in[9][i]);
+		v_new[i] = fire(c, i, c->in[1][i], cuba(c, i, i_new), 8);
 }
 
 /* Operands of every neuron packet, in this order. */
@@ -207,15 +238,27 @@ static int load_piece(struct snpu_engine *e, const struct neuron *k, struct piec
 
 	for (unsigned int s = 0; !r && s < k->states; s++)
 		r = load(e, c, 1 + s, STATE, s, total, first);
-	for (unsigned int q = 0; !r && q < k->params; q++)
+	for (unsigned int q = 0; !r && q < k->params + SNPU_NEURON_ROWS(c->flags); q++)
 		r = load(e, c, 1 + k->states + q, PARAM, q, total, first);
 	return r;
+}
+
+/* What the rare ways of firing cost beside the plain one, as if all neurons did all of it. */
+static void cost_firing(struct snpu_engine *e, uint64_t total, uint64_t spikes, uint8_t flags)
+{
+	struct engine_work w = { 0 };
+
+	w.fdiv = flags & SNPU_NEURON_MULTI ? total : 0;
+	w.fmul = flags & SNPU_NEURON_MULTI ? spikes : 0;
+	w.fadd = flags & SNPU_NEURON_NOW ? spikes : 0;
+	w.fcmp = (flags & SNPU_NEURON_LATE ? total : 0) + (flags & SNPU_NEURON_FLOOR ? total : 0);
+	cost_float(&e->work, w);
 }
 
 static int neuron(struct snpu_engine *e, const struct neuron *k, uint32_t total, uint8_t flags)
 {
 	float out[ENGINE_LANES];
-	float *fresh[2] = { e->lane[10], e->lane[11] };		/* v, i */
+	float *fresh[2] = { e->lane[12], e->lane[13] };		/* v, i */
 	struct piece c = { .out = out, .flags = flags };
 
 	for (uint32_t first = 0; first < total; first += c.n) {
@@ -235,6 +278,7 @@ static int neuron(struct snpu_engine *e, const struct neuron *k, uint32_t total,
 	}
 	e->work.spikes += c.spikes;
 	e->work.updates += k->states ? total : 0;
+	cost_firing(e, total, c.spikes, flags);
 	e->work.fadd += (uint64_t)k->fadd * total + c.spikes * (flags & SNPU_NEURON_RESET_MASK);	/* VALUE 0, SUBTRACT 1, DELTA 2 */
 	e->work.fmul += (uint64_t)k->fmul * total;
 	e->work.fcmp += k->threshold ? total : 0;

@@ -6,6 +6,7 @@
  */
 #include <argp.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include "sim/card.h"
 #include "sim/vfu.h"
@@ -25,7 +28,7 @@ struct options {
 	uint64_t vram;				/* bytes */
 	unsigned int count;
 	uint32_t serial;			/* of the first card; the others count up */
-	bool msi, doorbell_mmap, verbose;
+	bool msi, doorbell_mmap, verbose, faults;
 };
 
 struct served {
@@ -298,6 +301,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--doorbell %s: give trap or mmap", arg);
 		o->doorbell_mmap = !strcmp(arg, "mmap");
 		break;
+	case 'f':
+		o->faults = true;
+		break;
 	case 'v':
 		o->verbose = true;
 		break;
@@ -319,6 +325,8 @@ static const struct argp_option argp_options[] = {
 	{ "doorbell", 'd', "KIND", 0, "How doorbells reach the card: trap (default), or mmap, which is faster for the guest and "
 				      "costs the host up to 15 % of a processor while queues exist", 0 },
 	{ "serial", 'S', "N", 0, "Serial number of the first card (default 1); the others count up", 0 },
+	{ "faults", 'f', NULL, 0, "Take faults on purpose from standard input, one a line, and say \"fault LINE\" when it is in force: "
+				   "hang Q, stuck Q, boot N, dead, cold (see sim/card.h)", 0 },
 	{ "verbose", 'v', NULL, 0, "Say when clients come and go, and what resets the card", 0 },
 	{ 0 },
 };
@@ -331,16 +339,61 @@ static const struct argp argp = {
 	.doc = "Serves simulated SNPU-1 cards to virtual machines over vfio-user. Ends on SIGTERM or SIGINT.",
 };
 
+/* --- until the end ------------------------------------------------------------------------------------------------ */
+static void fault(const struct served *served, const struct options *opt, const char *line)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < opt->count && !r; i++)
+		r = card_fault(served[i].card, line);
+	printf("%s %s\n", r ? "no such fault:" : "fault", line);
+	fflush(stdout);
+}
+
+/* What stands in whole lines is done; the rest stays for the next call. False: there will be no more. */
+static bool faults_read(const struct served *served, const struct options *opt, char buf[128], size_t *len)
+{
+	ssize_t n = read(STDIN_FILENO, buf + *len, 127 - *len);
+	char *end;
+
+	if (n <= 0)
+		return false;
+	*len += (size_t)n;
+	buf[*len] = 0;
+	while ((end = strchr(buf, '\n'))) {
+		*end = 0;
+		fault(served, opt, buf);
+		*len -= (size_t)(end + 1 - buf);
+		memmove(buf, end + 1, *len + 1);
+	}
+	return *len < 127;
+}
+
+static void serve_until(const sigset_t *stop, const struct served *served, const struct options *opt)
+{
+	struct pollfd p[2] = { { signalfd(-1, stop, SFD_CLOEXEC), POLLIN, 0 }, { opt->faults ? STDIN_FILENO : -1, POLLIN, 0 } };
+	char buf[128];
+	size_t len = 0;
+
+	while (poll(p, 2, -1) >= 0 || errno == EINTR) {
+		if (p[0].revents)
+			break;
+		if (p[1].revents && !faults_read(served, opt, buf, &len))
+			p[1].fd = -1;
+	}
+	close(p[0].fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct options opt = { .vram = 1ull << 30, .count = 1, .serial = 1 };
 	struct served served[MAX_CARDS] = { 0 };
 	unsigned int made = 0;
 	sigset_t stop;
-	int sig, r = 0;
+	int r = 0;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opt);
-	/* Blocked before any thread exists, so that only sigwait() below sees them. */
+	/* Blocked before any thread exists, so that only serve_until() sees them. */
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
 	sigaddset(&stop, SIGINT);
@@ -351,7 +404,7 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; !r && i < made; i++)
 		r = start(&served[i]);
 	if (!r)
-		sigwait(&stop, &sig);
+		serve_until(&stop, served, &opt);
 	for (unsigned int i = 0; i < made; i++)
 		end(&served[i]);
 	return r ? EXIT_FAILURE : EXIT_SUCCESS;

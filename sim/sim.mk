@@ -31,10 +31,10 @@ $(O)/tests/bench/rv32_rate: $(O)/tests/bench/rv32_rate.o $(O)/sim/rv32.o
 
 # The compute engine alone, for whoever runs it in-process (libsnpu's backend `sim`).
 ENGINE_OBJS := $(addprefix sim/,engine.o engine_decode.o engine_access.o engine_control.o engine_mem.o engine_event.o \
-	       engine_linear.o engine_neuron.o engine_spike.o engine_lm.o engine_attention.o engine_math.o mmu.o cost.o)
+	       engine_linear.o engine_image.o engine_sparse.o engine_neuron.o engine_quant.o engine_spike.o engine_lm.o engine_attention.o engine_math.o mmu.o cost.o)
 # No errno from square roots: they are instructions, and nothing here needs libm.
 ENGINE_LOOPS := -O3 -fno-math-errno
-$(foreach f,linear neuron spike lm attention,$(eval CFLAGS_sim/engine_$(f).o := $(ENGINE_LOOPS)))
+$(foreach f,linear image sparse neuron quant spike lm attention,$(eval CFLAGS_sim/engine_$(f).o := $(ENGINE_LOOPS)))
 ALL += $(O)/sim/libsnpu-engine.a
 $(O)/sim/libsnpu-engine.a: $(addprefix $(O)/,$(ENGINE_OBJS))
 	$(call say,AR,$(@:$(O)/%=%))
@@ -70,7 +70,7 @@ vfu_life_LIBS = $(SIM_FACE_LIBS)
 vfu_fuzz_LIBS = $(SIM_FACE_LIBS)
 
 # The card without its PCI face, and the whole simulator.
-CARD_OBJS := $(addprefix sim/,boot.o card.o card_doorbell.o card_engine.o card_regs.o core.o rv32.o) $(ENGINE_OBJS)
+CARD_OBJS := $(addprefix sim/,boot.o card.o card_doorbell.o card_engine.o card_fault.o card_regs.o card_sensors.o core.o rv32.o) $(ENGINE_OBJS)
 ALL += $(O)/sim/snpu-sim
 $(O)/sim/snpu-sim: $(addprefix $(O)/,sim/main.o $(CARD_OBJS) $(SIM_FACE_OBJS))
 	$(call say,LD,$(@:$(O)/%=%))
@@ -82,13 +82,21 @@ card_fw_LIBS = -lnettle
 CFLAGS_tests/unit/card_fw_test.o = -DFW_IMAGE='"$(abspath $(FW_IMAGE))"'
 $(O)/tests/unit/card_fw_test: | $(FW_IMAGE)
 
-UNIT_TESTS += core boot card
+UNIT_TESTS += card_sensors
+card_sensors_OBJS = sim/card_sensors.o
+card_sensors_LIBS = -lm
+
+UNIT_TESTS += core boot card card_fault
 core_OBJS = $(CARD_OBJS)
 core_LIBS = -lnettle
 boot_OBJS = $(CARD_OBJS)
 boot_LIBS = -lnettle
 card_OBJS = $(CARD_OBJS)
 card_LIBS = -lnettle
+card_fault_OBJS = $(CARD_OBJS)
+card_fault_LIBS = -lnettle
+CFLAGS_tests/unit/card_fault_test.o = -DFW_DIR='"$(abspath $(FW_DIR))"'
+$(O)/tests/unit/card_fault_test: | $(FW_IMAGE)
 
 .PHONY: bench-engine
 bench-engine: $(O)/tests/bench/engine_rate	## speed of the simulated engine on this machine

@@ -46,7 +46,10 @@ struct snpu_engine_job {
 	uint64_t pt_root;			/* table pointer to the level-3 table, SNPU_PTE_* */
 	uint32_t asid;				/* 0 .. SNPU_ASIDS - 1; tags cached translations and the fault record */
 	uint32_t queue;				/* copied into the fault record, means nothing to the engine */
-	const struct snpu_job_desc *desc;	/* copied before the first packet */
+	const struct snpu_job_desc *desc;	/* copied before the first packet; NULL: read at desc_va */
+	uint64_t desc_va;			/* without desc: where the descriptor lies in the context's memory */
+	uint64_t seqno;				/* and the number it must have */
+	uint64_t status_va;			/* where struct snpu_user_status is written after DONE or FAULT; 0: nowhere */
 	const struct snpu_engine_state *resume;	/* NULL: from the job's entry; otherwise what a PREEMPTED run left */
 };
 
@@ -55,13 +58,14 @@ struct snpu_engine_result {
 	struct snpu_fault fault;		/* code 0 unless FAULT */
 	struct snpu_engine_state state;		/* valid = 1 only when PREEMPTED */
 	uint64_t counter[SNPU_COUNTER_COUNT];	/* of the whole job, also of its earlier runs */
+	struct snpu_job_desc desc;		/* as it was executed */
 };
 
 /*
  * Runs a job until it ends, faults, is preempted or is aborted, and fills *result. Each run executes at least one
  * packet before it honours a preemption, so that a job that is preempted again and again still moves. The job's
  * rows of PROFILE are added when it stops for whatever reason but an abort; when that fails, a job that would have
- * been DONE or PREEMPTED is a FAULT. Running out of host memory (an event list of many megabytes) is a BUS fault.
+ * been DONE or PREEMPTED is a FAULT; and so is one that is DONE when its status cannot be written. Running out of host memory (an event list of many megabytes) is a BUS fault.
  */
 void snpu_engine_run(struct snpu_engine *engine, const struct snpu_engine_job *job, struct snpu_engine_result *result);
 
@@ -74,6 +78,9 @@ void snpu_engine_abort(struct snpu_engine *engine);
 
 /* Forgets requests that came after a run ended. */
 void snpu_engine_clear_requests(struct snpu_engine *engine);
+
+/* A fault on purpose: the job of this queue, now or later, executes no further packet until it is aborted. Once. */
+void snpu_engine_hang(struct snpu_engine *engine, uint32_t queue);
 
 #define SNPU_ENGINE_ALL_ASIDS	(~0u)
 /*
@@ -88,6 +95,7 @@ uint64_t snpu_engine_progress(const struct snpu_engine *engine);
 
 /* Totals of all jobs since creation or the last clear; counts of a running job come in steps. */
 void snpu_engine_totals(const struct snpu_engine *engine, uint64_t counter[SNPU_COUNTER_COUNT]);
+uint64_t snpu_engine_stalls(const struct snpu_engine *engine);	/* cycles, cleared with the totals */
 void snpu_engine_clear_totals(struct snpu_engine *engine);
 
 #endif
