@@ -8,9 +8,12 @@
 #define SNPU_COMPAT_H
 
 #include <drm/drm_drv.h>
+#include <drm/drm_gem.h>
 #include <drm/drm_gpuvm.h>
 #include <drm/gpu_scheduler.h>
+#include <linux/dma-mapping.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -93,6 +96,54 @@ static inline int copy_struct_to_user(void __user *dst, size_t usize, const void
 		return -EFAULT;
 	return 0;
 }
+#endif
+
+#ifndef HAVE_DMA_BUF_INVALIDATE
+#define dma_buf_invalidate_mappings dma_buf_move_notify
+#define invalidate_mappings move_notify
+#endif
+
+#ifndef HAVE_IMPORT_NS_STRING
+#undef MODULE_IMPORT_NS
+#define MODULE_IMPORT_NS(ns) MODULE_INFO(import_ns, ns)
+#endif
+
+#ifndef HAVE_GEM_HUGE_MNT
+static inline int drm_gem_huge_mnt_create(struct drm_device *drm, const char *value)
+{
+	return 0;
+}
+#endif
+
+/* A mapping is refused when the card would get a copy. */
+#ifndef DMA_ATTR_REQUIRE_COHERENT
+#define DMA_ATTR_REQUIRE_COHERENT 0
+static inline int snpu_dma_map_sgtable(struct device *dev, struct sg_table *sgt,
+				       enum dma_data_direction dir, unsigned long attrs)
+{
+	struct scatterlist *sg;
+	int err, i;
+
+	err = dma_map_sgtable(dev, sgt, dir, attrs);
+	if (err)
+		return err;
+	for_each_sgtable_dma_sg(sgt, sg, i) {
+		if (!dma_need_sync(dev, sg_dma_address(sg)))
+			continue;
+		dma_unmap_sgtable(dev, sgt, dir, attrs);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+#define dma_map_sgtable snpu_dma_map_sgtable
+#endif
+
+/* Older kernels free what open events use when their PMU is unregistered. */
+#ifdef HAVE_PMU_REVOKE
+#define SNPU_PMU_STAYS	false
+#else
+#define SNPU_PMU_STAYS	true
 #endif
 
 #ifndef kzalloc_obj

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Debugfs. Accel nodes do not call ->debugfs_init(), so probe adds the files by hand. Those that
- * look at the card do so inside drm_dev_enter() and are empty once it is gone. Not an interface for
- * programs, except for tests.
+ * look at the card do so inside snpu_device_enter() and are empty once it is gone. Not an
+ * interface for programs, except for tests.
  */
 #include <drm/drm_debugfs.h>
 #include <drm/drm_drv.h>
@@ -42,14 +42,14 @@ static int snpu_debugfs_registers(struct seq_file *m, void *unused)
 	int idx;
 	u32 i;
 
-	if (!drm_dev_enter(&snpu->drm, &idx))
+	if (!snpu_device_enter(snpu, &idx))
 		return 0;
 	for (i = 0; i < ARRAY_SIZE(snpu_debugfs_regs); i++)
 		if (snpu_debugfs_regs[i].access != WO)
 			seq_printf(m, "%03x %-16s %08x\n", snpu_debugfs_regs[i].offset,
 				   snpu_debugfs_regs[i].name,
 				   snpu_read(snpu, snpu_debugfs_regs[i].offset));
-	drm_dev_exit(idx);
+	snpu_device_exit(snpu, idx);
 	return 0;
 }
 
@@ -86,13 +86,31 @@ static int snpu_debugfs_queues(struct seq_file *m, void *unused)
 	u32 slot;
 	int idx;
 
-	if (!drm_dev_enter(&snpu->drm, &idx))
+	if (!snpu_device_enter(snpu, &idx))
 		return 0;
 	seq_printf(m, "running %d, heartbeat %llu\n", readl(&snpu_fw_header(snpu)->running_queue),
 		   readq(&snpu_fw_header(snpu)->heartbeat));
 	for (slot = 0; slot < snpu->num_queues; slot++)
 		snpu_debugfs_queue(m, snpu, slot);
-	drm_dev_exit(idx);
+	snpu_device_exit(snpu, idx);
+	return 0;
+}
+
+/* --- address spaces --------------------------------------------------------------------------- */
+
+static int snpu_debugfs_page_tables(struct seq_file *m, void *unused)
+{
+	struct snpu_device *snpu = snpu_debugfs_device(m);
+	struct snpu_vm *vm;
+
+	mutex_lock(&snpu->objects.lock);
+	list_for_each_entry(vm, &snpu->objects.vms, link) {
+		mutex_lock(&vm->lock);
+		seq_printf(m, "asid %u\n", vm->mmu.asid);
+		snpu_mmu_show(&vm->mmu, m);
+		mutex_unlock(&vm->lock);
+	}
+	mutex_unlock(&snpu->objects.lock);
 	return 0;
 }
 
@@ -109,10 +127,10 @@ static int snpu_debugfs_firmware_log(struct seq_file *m, void *unused)
 	text = kvmalloc(SNPU_LOG_BYTES, GFP_KERNEL);
 	if (!text)
 		return -ENOMEM;
-	if (drm_dev_enter(&snpu->drm, &idx)) {
+	if (snpu_device_enter(snpu, &idx)) {
 		written = readq(&log->written);
 		memcpy_fromio(text, log->data, SNPU_LOG_BYTES);
-		drm_dev_exit(idx);
+		snpu_device_exit(snpu, idx);
 		n = min_t(u64, written, SNPU_LOG_BYTES);
 		start = (written - n) % SNPU_LOG_BYTES;
 		seq_write(m, text + start, min(n, SNPU_LOG_BYTES - start));
@@ -146,24 +164,42 @@ static int snpu_debugfs_crash(struct seq_file *m, void *unused)
 static int snpu_debugfs_objects(struct seq_file *m, void *unused)
 {
 	struct snpu_device *snpu = snpu_debugfs_device(m);
+	struct snpu_reset *reset = &snpu->reset;
+	u64 leaves[3] = {};
 
+	snpu_vm_count_leaves(snpu, leaves);
 	seq_printf(m, "vms %d\nqueues %d\nbos %d\njobs %d\nfences %d\n",
 		   atomic_read(&snpu->objects.n_vms), atomic_read(&snpu->objects.n_queues),
 		   atomic_read(&snpu->objects.n_bos), atomic_read(&snpu->objects.n_jobs),
 		   snpu_fence_alive());
-	seq_printf(m, "resets %d\nbad_events %llu\n", atomic_read(&snpu->reset.count),
-		   READ_ONCE(snpu->mbox.bad_events));
+	seq_printf(m, "kills %d\nresets %d\nsoft %d\nfull %d\nflr %d\nwedged %d\n",
+		   atomic_read(&reset->kills), atomic_read(&reset->count),
+		   atomic_read(&reset->rungs[SNPU_RESET_SOFT]),
+		   atomic_read(&reset->rungs[SNPU_RESET_FULL]),
+		   atomic_read(&reset->rungs[SNPU_RESET_FLR]), atomic_read(&reset->wedged));
+	seq_printf(m, "pauses %d\n", atomic_read(&snpu->pm.count));
+	seq_printf(m, "bad_events %llu\n", READ_ONCE(snpu->mbox.bad_events));
+	seq_printf(m, "doorbell_faults %d\ndoorbell_awake %d\n",
+		   atomic_read(&snpu->doorbell.faults), READ_ONCE(snpu->doorbell.awake));
+	seq_printf(m, "leaves_4k %llu\nleaves_64k %llu\nleaves_2m %llu\n", leaves[0], leaves[1],
+		   leaves[2]);
 	return 0;
 }
 
 /* --- faults on purpose ------------------------------------------------------------------------ */
 
+/* 1: as a crash would; 2: begins with a full reset; 3: with a function level reset. */
 static int snpu_debugfs_force_reset(void *data, u64 value)
 {
 	struct snpu_device *snpu = data;
+	int idx;
 
-	snpu_reset_schedule(snpu, "a reset was asked for through debugfs");
-	snpu_reset_wait(snpu);
+	if (value < 1 || value > SNPU_RESET_RUNGS)
+		return -EINVAL;
+	if (!snpu_device_enter(snpu, &idx))
+		return -ENODEV;
+	snpu_reset_force(snpu, value - 1);
+	snpu_device_exit(snpu, idx);
 	return 0;
 }
 DEFINE_DEBUGFS_ATTRIBUTE(snpu_debugfs_force_reset_fops, NULL, snpu_debugfs_force_reset, "%llu\n");
@@ -172,21 +208,41 @@ static int snpu_debugfs_force_crash(void *data, u64 value)
 {
 	struct snpu_fw_cmd_CRASH cmd = { .head.op = SNPU_FW_OP_CRASH, .how = value };
 	struct snpu_device *snpu = data;
-	int idx;
+	int idx, err;
 
 	if (value > 2)
 		return -EINVAL;
-	if (!drm_dev_enter(&snpu->drm, &idx))
+	err = snpu_fw_error(snpu);
+	if (err)
+		return err;
+	if (!snpu_device_enter(snpu, &idx))
 		return -ENODEV;
+	down_read(&snpu->reset.sem);
 	snpu_mbox_send(snpu, &cmd.head, sizeof(cmd));
-	drm_dev_exit(idx);
+	up_read(&snpu->reset.sem);
+	snpu_device_exit(snpu, idx);
 	return 0;
 }
 DEFINE_DEBUGFS_ATTRIBUTE(snpu_debugfs_force_crash_fops, NULL, snpu_debugfs_force_crash, "%llu\n");
 
+static int snpu_debugfs_force_hang(void *data, u64 value)
+{
+	struct snpu_device *snpu = data;
+	bool forced;
+	int idx;
+
+	if (!snpu_device_enter(snpu, &idx))
+		return -ENODEV;
+	forced = snpu_watchdog_force(snpu);
+	snpu_device_exit(snpu, idx);
+	return forced ? 0 : -ENOENT;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(snpu_debugfs_force_hang_fops, NULL, snpu_debugfs_force_hang, "%llu\n");
+
 static const struct drm_debugfs_info snpu_debugfs_files[] = {
 	{ "registers", snpu_debugfs_registers },
 	{ "queues", snpu_debugfs_queues },
+	{ "page_tables", snpu_debugfs_page_tables },
 	{ "firmware_log", snpu_debugfs_firmware_log },
 	{ "crash", snpu_debugfs_crash },
 	{ "objects", snpu_debugfs_objects },
@@ -200,6 +256,7 @@ void snpu_debugfs_init(struct snpu_device *snpu)
 	drm_debugfs_add_files(&snpu->drm, snpu_debugfs_files, ARRAY_SIZE(snpu_debugfs_files));
 	debugfs_create_file("force_reset", 0200, root, snpu, &snpu_debugfs_force_reset_fops);
 	debugfs_create_file("force_crash", 0200, root, snpu, &snpu_debugfs_force_crash_fops);
+	debugfs_create_file("force_hang", 0200, root, snpu, &snpu_debugfs_force_hang_fops);
 	debugfs_create_u32("watchdog_ms", 0600, root, &snpu->watchdog.limit_ms);
 }
 

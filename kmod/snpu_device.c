@@ -10,6 +10,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/interrupt.h>
 #include <linux/module.h>
+#include <linux/pm_runtime.h>
 #include <linux/sizes.h>
 #include <linux/string_helpers.h>
 
@@ -18,8 +19,49 @@
 #include "snpu_drv.h"
 #include "snpu_fw.h"
 #include "snpu_gem.h"
+#include "snpu_hwmon.h"
+#include "snpu_pause.h"
+#include "snpu_pmu.h"
 #include "snpu_queue.h"
+#include "snpu_sysfs.h"
 #include "snpu_vm.h"
+
+/* --- access ----------------------------------------------------------------------------------- */
+
+/*
+ * True: until snpu_device_exit() the card is there, and awake; a pause may begin all the same
+ * (snpu_pm_begin()). Process context, and not where fences wait: it may have to wake the card.
+ */
+bool snpu_device_enter(struct snpu_device *snpu, int *idx)
+{
+	if (!drm_dev_enter(&snpu->drm, idx))
+		return false;
+	if (pm_runtime_resume_and_get(snpu->drm.dev) >= 0)
+		return true;
+	drm_dev_exit(*idx);
+	return false;
+}
+
+/* The same in any context, but false while the card sleeps. */
+bool snpu_device_enter_awake(struct snpu_device *snpu, int *idx)
+{
+	int awake;
+
+	if (!drm_dev_enter(&snpu->drm, idx))
+		return false;
+	awake = pm_runtime_get_if_active(snpu->drm.dev);
+	if (awake < 0)	/* it cannot sleep */
+		pm_runtime_get_noresume(snpu->drm.dev);
+	if (!awake)
+		drm_dev_exit(*idx);
+	return awake;
+}
+
+void snpu_device_exit(struct snpu_device *snpu, int idx)
+{
+	snpu_pm_put(snpu);
+	drm_dev_exit(idx);
+}
 
 /* --- interrupts ------------------------------------------------------------------------------- */
 
@@ -106,14 +148,6 @@ static int snpu_device_identify(struct snpu_device *snpu)
 	return 0;
 }
 
-/* _LO first: it latches _HI. */
-static u64 snpu_read64(struct snpu_device *snpu, u32 lo, u32 hi)
-{
-	u32 low = snpu_read(snpu, lo);
-
-	return (u64)snpu_read(snpu, hi) << 32 | low;
-}
-
 /* Device memory as the card describes it, which must fit BAR2: [buffers][control area]. */
 static int snpu_device_map_vram(struct snpu_device *snpu)
 {
@@ -180,6 +214,16 @@ static void snpu_device_release(struct drm_device *drm, void *data)
 
 	destroy_workqueue(snpu->sched_wq);
 	ida_destroy(&snpu->asids);
+	xa_destroy(&snpu->users);
+}
+
+/* Not needed to work: without it host memory is in small pages more often. */
+static void snpu_device_want_huge_pages(struct snpu_device *snpu)
+{
+	int err = drm_gem_huge_mnt_create(&snpu->drm, "within_size");
+
+	if (err)
+		drm_dbg(&snpu->drm, "no huge pages for buffers, error %d\n", err);
 }
 
 static int snpu_device_soft_init(struct snpu_device *snpu)
@@ -189,26 +233,36 @@ static int snpu_device_soft_init(struct snpu_device *snpu)
 	/* First: what snpu_device_stop() needs, whichever step fails. */
 	snpu_mbox_init(snpu);
 	snpu_watchdog_init(snpu);
-	err = snpu_reset_init(snpu);
+	snpu_counters_init(snpu);
+	snpu_coredump_init(snpu);
+	snpu_fw_init(snpu);
+	err = snpu_pm_init(snpu);
+	if (err)
+		return err;
+	err = snpu_doorbells_init(snpu);
+	err = snpu_reset_init(snpu) ?: err;
 	if (err)
 		return err;
 	INIT_LIST_HEAD(&snpu->objects.bos);
 	INIT_LIST_HEAD(&snpu->objects.vms);
 	spin_lock_init(&snpu->queues_lock);
 	ida_init(&snpu->asids);
+	xa_init(&snpu->users);
 	snpu->sched_wq = alloc_workqueue("snpu-sched", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!snpu->sched_wq)
 		return -ENOMEM;
 	err = drmm_add_action_or_reset(&snpu->drm, snpu_device_release, snpu);
 	if (err)
 		return err;
+	snpu_device_want_huge_pages(snpu);
 	err = drmm_mutex_init(&snpu->drm, &snpu->objects.lock);
 	if (err)
 		return err;
 	return drmm_mutex_init(&snpu->drm, &snpu->mmu_lock);
 }
 
-static void snpu_device_announce(struct snpu_device *snpu)
+/* Whenever firmware has begun to run. */
+void snpu_device_announce(struct snpu_device *snpu)
 {
 	char build[sizeof_field(struct snpu_fw_header, build)], memory[16];
 	u32 v = snpu->fw_version;
@@ -216,10 +270,10 @@ static void snpu_device_announce(struct snpu_device *snpu)
 	memcpy_fromio(build, snpu_fw_header(snpu)->build, sizeof(build));
 	build[sizeof(build) - 1] = 0;
 	string_get_size(snpu->vram.size, 1, STRING_UNITS_2, memory, sizeof(memory));
-	drm_info(&snpu->drm, "firmware %u.%u.%u (%s), ABI %u.%u, %s device memory, %u queues, %u MSI%s vector%s%s\n",
+	drm_info(&snpu->drm, "firmware %u.%u.%u (%s), ABI %u.%u, %s, %s device memory, %u queues, %u MSI%s vector%s%s\n",
 		 v >> 16, v >> 8 & 0xff, v & 0xff, build, snpu->fw_abi >> 16, snpu->fw_abi & 0xffff,
-		 memory, snpu->num_queues, snpu->irqs, snpu->msix ? "-X" : "",
-		 snpu->irqs > 1 ? "s" : "",
+		 snpu->fw.blob->signer ? "signed" : "NOT SIGNED", memory, snpu->num_queues,
+		 snpu->irqs, snpu->msix ? "-X" : "", str_plural(snpu->irqs),
 		 SNPU_GET(snpu->caps, CAPS, SIMULATED) ? ", a simulated card" : "");
 }
 
@@ -240,24 +294,27 @@ static int snpu_device_start(struct snpu_device *snpu)
 	err = snpu_vram_init(snpu);
 	if (err)
 		return err;
-	err = snpu_fw_load(snpu);
-	if (err)
-		return err;
 	/* A card that was left running must be quiet before it may interrupt. */
 	snpu_fw_stop(snpu);
 	err = snpu_irq_init(snpu);
 	if (err)
 		return err;
-	return snpu_fw_boot(snpu);
+	err = snpu_reset_save_config(snpu);
+	if (err)
+		return err;
+	return snpu_fw_probe(snpu);
 }
 
 /* Quiet for good: no work of ours runs, and the card does nothing. */
 static void snpu_device_stop(struct snpu_device *snpu)
 {
+	snpu_fw_fini(snpu);
+	snpu_doorbells_fini(snpu);
 	snpu_watchdog_fini(snpu);
 	snpu_reset_fini(snpu);
+	snpu_coredump_fini(snpu);
 	snpu_mbox_abort(snpu, -ENODEV);
-	if (snpu->regs)
+	if (snpu->ctl)
 		snpu_fw_stop(snpu);
 }
 
@@ -278,7 +335,9 @@ static int snpu_device_probe(struct pci_dev *pdev, const struct pci_device_id *i
 	err = drm_dev_register(&snpu->drm, 0);
 	if (err)
 		goto err_stop;
-	snpu_device_announce(snpu);
+	snpu_hwmon_init(snpu);
+	snpu_pmu_init(snpu);
+	snpu_pm_start(snpu);
 	return 0;
 
 err_stop:
@@ -296,6 +355,9 @@ static void snpu_device_remove(struct pci_dev *pdev)
 {
 	struct snpu_device *snpu = pci_get_drvdata(pdev);
 
+	snpu_pm_fini(snpu);
+	snpu_pmu_fini(snpu);
+	snpu_queues_refresh(snpu);
 	snpu_mbox_abort(snpu, -ENODEV);
 	drm_dev_unplug(&snpu->drm);
 	snpu_device_stop(snpu);
@@ -325,4 +387,7 @@ struct pci_driver snpu_pci_driver = {
 	.probe = snpu_device_probe,
 	.remove = snpu_device_remove,
 	.shutdown = snpu_device_shutdown,
+	.dev_groups = snpu_dev_groups,
+	.err_handler = &snpu_bus_error_handlers,
+	.driver.pm = pm_ptr(&snpu_pm_ops),
 };

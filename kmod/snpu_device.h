@@ -6,11 +6,15 @@
  *
  * Locks, outermost first:
  *
- *	reset.sem (read: firmware commands; write: reset)
- *	  snpu_queue.hw_lock
- *	vm.lock > reservation locks > mmu_lock
- *	objects.lock > vm.lock, bo.lock
- *	mbox.event_lock > queues_lock > queue.lock > fence locks		(interrupts off)
+ *	mmap lock, reservation locks > pm.lock	(whoever wakes the card)
+ *	fw.lock (loading firmware)
+ *	  pm.lock (pauses)
+ *	    reset.sem (read: firmware commands; write: reset, pause, new firmware)
+ *	      snpu_queue.hw_lock, mmu_lock
+ *	vm.lock > reservation locks > snpu_mmu.lock > mmu_lock
+ *	mmap lock, pm.lock > pm.maps > doorbell.lock, vram.lock	(not where fences wait)
+ *	objects.lock > bo.lock > reservation locks
+ *	mbox.event_lock > queues_lock > queue.lock > fence locks, counters.lock	(interrupts off)
  *
  * Fences are signalled under reset.sem and hw_lock, so no memory is allocated under them.
  */
@@ -18,19 +22,27 @@
 #define SNPU_DEVICE_H
 
 #include <drm/drm_device.h>
+#include <drm/drm_drv.h>
 #include <linux/gpu_buddy.h>
 #include <linux/idr.h>
 #include <linux/io.h>
 #include <linux/pci.h>
+#include <linux/xarray.h>
 
 #include "snpu_compat.h"
+#include "snpu_coredump.h"
+#include "snpu_counters.h"
+#include "snpu_doorbell.h"
+#include "snpu_fw.h"
 #include "snpu_fw_abi.h"
 #include "snpu_mbox.h"
+#include "snpu_pm.h"
 #include "snpu_regs.h"
 #include "snpu_reset.h"
+#include "snpu_user.h"
 #include "snpu_watchdog.h"
 
-struct firmware;
+struct snpu_pmu;
 struct snpu_queue;
 
 /*
@@ -43,10 +55,12 @@ struct snpu_queue;
  * struct snpu_vram - Device memory that buffers are made of.
  */
 struct snpu_vram {
-	/** @lock: Protects @mm. */
+	/** @lock: Protects @mm and @bos. */
 	struct mutex lock;
 	/** @mm: Allocator over [0, @size). */
 	struct gpu_buddy mm;
+	/** @bos: Buffers that have some of it: &struct snpu_bo.vram_link. */
+	struct list_head bos;
 	/** @size: Bytes; the control area behind them is not included. */
 	u64 size;
 	/** @phys: CPU physical address of the first byte. */
@@ -100,13 +114,15 @@ struct snpu_device {
 	/** @serial: Serial number. */
 	u32 serial;
 
-	/** @fw: The firmware image; kept, because a reset has no time to ask user space. */
-	const struct firmware *fw;
-	/** @fw_version: Version that the running firmware reported. */
+	/** @fw: The firmware image. */
+	struct snpu_fw fw;
+	/** @fw_version: Version that the running firmware reported; 0: none runs. */
 	u32 fw_version;
-	/** @fw_abi: Negotiated ABI, major << 16 | minor. */
+	/** @fw_abi: Negotiated ABI, major << 16 | minor; 0 without firmware. */
 	u32 fw_abi;
-	/** @num_queues: Queues that card, firmware and contract have in common. */
+	/**
+	 * @num_queues: Queues that card, firmware and contract have in common; 0 without firmware.
+	 */
 	u32 num_queues;
 
 	/** @vram: Device memory. */
@@ -115,10 +131,25 @@ struct snpu_device {
 	struct snpu_mbox mbox;
 	/** @reset: Recovery. */
 	struct snpu_reset reset;
+	/** @pm: Sleep, and resets that others do. */
+	struct snpu_pm pm;
 	/** @watchdog: Hang detection. */
 	struct snpu_watchdog watchdog;
+	/** @coredump: What is kept of a failure. */
+	struct snpu_coredump coredump;
+	/** @doorbell: Doorbell pages that processes have mapped. */
+	struct snpu_doorbell_state doorbell;
+	/** @counters: The engine's counters. */
+	struct snpu_counters counters;
+	/** @pmu: PMU of its place, NULL: there is none. */
+	struct snpu_pmu *pmu;
 	/** @objects: What is alive. */
 	struct snpu_objects objects;
+
+	/** @users: &struct snpu_user by user id. Its lock protects them and @used. */
+	struct xarray users;
+	/** @used: How many of each enum snpu_item all users have. */
+	u32 used[SNPU_ITEMS];
 
 	/** @asids: Address-space numbers in use. */
 	struct ida asids;
@@ -132,8 +163,6 @@ struct snpu_device {
 	/** @sched_wq: Where the schedulers of all queues run jobs. */
 	struct workqueue_struct *sched_wq;
 
-	/** @busy_ns: Time that jobs spent on the engine, in ns. */
-	atomic64_t busy_ns;
 	/** @jobs_done: Jobs finished, whatever their result. */
 	atomic64_t jobs_done;
 };
@@ -142,6 +171,10 @@ static inline struct snpu_device *to_snpu(struct drm_device *drm)
 {
 	return container_of(drm, struct snpu_device, drm);
 }
+
+bool snpu_device_enter(struct snpu_device *snpu, int *idx);
+bool snpu_device_enter_awake(struct snpu_device *snpu, int *idx);
+void snpu_device_exit(struct snpu_device *snpu, int idx);
 
 /* Registers. The caller is inside drm_dev_enter(), or in probe or remove. */
 static inline u32 snpu_read(struct snpu_device *snpu, u32 reg)
@@ -164,6 +197,8 @@ static inline struct snpu_queue_ctx __iomem *snpu_queue_ctx(struct snpu_device *
 {
 	return snpu->ctl + SNPU_CTL_QUEUE(queue);
 }
+
+void snpu_device_announce(struct snpu_device *snpu);
 
 extern struct pci_driver snpu_pci_driver;
 /* Tears queues down after their last job; outlives every card. */

@@ -14,8 +14,13 @@
 
 #include "snpu_device.h"
 #include "snpu_drv.h"
+#include "snpu_fw_sig.h"
 #include "snpu_gem.h"
+#include "snpu_pmu.h"
+#include "snpu_prime.h"
 #include "snpu_queue.h"
+#include "snpu_uqueue.h"
+#include "snpu_user.h"
 #include "snpu_vm.h"
 
 struct workqueue_struct *snpu_wq;
@@ -95,15 +100,19 @@ static int snpu_ioctl_bo_mmap_offset(struct drm_device *drm, void *data, struct 
 {
 	struct drm_snpu_bo_mmap_offset *args = data;
 	struct drm_gem_object *obj;
+	int err = 0;
 
 	if (args->pad)
 		return -EINVAL;
-	obj = drm_gem_object_lookup(file, args->handle);
+	obj = drm_gem_object_lookup(file, args->handle);	/* a buffer or a doorbell */
 	if (!obj)
 		return -ENOENT;
-	args->offset = drm_vma_node_offset_addr(&obj->vma_node);
+	if (snpu_gem_is_bo(obj) && !snpu_bo_has_mmap(to_snpu_bo(obj)))
+		err = -EINVAL;
+	else
+		args->offset = drm_vma_node_offset_addr(&obj->vma_node);
 	drm_gem_object_put(obj);
-	return 0;
+	return err;
 }
 
 /* --- address spaces --------------------------------------------------------------------------- */
@@ -116,9 +125,12 @@ static int snpu_ioctl_vm_create(struct drm_device *drm, void *data, struct drm_f
 
 	if (args->flags)
 		return -EINVAL;
+	err = snpu_fw_error(to_snpu(drm));
+	if (err)
+		return err;
 	if (!drm_dev_enter(drm, &idx))
 		return -ENODEV;
-	vm = snpu_vm_create(to_snpu(drm));
+	vm = snpu_vm_create(to_snpu(drm), to_snpu_file(file)->user);
 	drm_dev_exit(idx);
 	if (IS_ERR(vm))
 		return PTR_ERR(vm);
@@ -189,18 +201,44 @@ static int snpu_ioctl_vm_bind(struct drm_device *drm, void *data, struct drm_fil
 
 /* --- queues ----------------------------------------------------------------------------------- */
 
-static int snpu_queue_create_in(struct snpu_file *file, struct snpu_vm *vm,
+static int snpu_queue_create_in(struct drm_file *drm_file, struct snpu_vm *vm,
 				struct drm_snpu_queue_create *args)
 {
-	struct snpu_queue *queue = snpu_queue_create(file->snpu, vm, args->priority);
-	int err;
+	struct snpu_file *file = to_snpu_file(drm_file);
+	struct snpu_queue *queue = snpu_queue_create(file->snpu, vm, args);
+	int err = 0;
 
 	if (IS_ERR(queue))
 		return PTR_ERR(queue);
-	err = xa_alloc(&file->queues, &args->queue_id, queue, xa_limit_31b, GFP_KERNEL);
-	if (err)
+	if (queue->doorbell)
+		err = drm_gem_handle_create(drm_file, &queue->doorbell->base, &args->doorbell);
+	if (err) {
 		snpu_queue_destroy(queue);
+		return err;
+	}
+	err = xa_alloc(&file->queues, &args->queue_id, queue, xa_limit_31b, GFP_KERNEL);
+	if (err) {
+		if (queue->doorbell)
+			drm_gem_handle_delete(drm_file, args->doorbell);
+		snpu_queue_destroy(queue);
+	}
 	return err;
+}
+
+static int snpu_queue_create_check(struct snpu_device *snpu,
+				   const struct drm_snpu_queue_create *args)
+{
+	u32 limit_ms = READ_ONCE(snpu->watchdog.limit_ms);
+
+	if (args->flags & ~DRM_SNPU_QUEUE_USER || args->pad || args->doorbell ||
+	    args->priority > DRM_SNPU_PRIORITY_REALTIME)
+		return -EINVAL;
+	if (args->hang_ms && args->hang_ms < SNPU_WATCHDOG_LEAST_MS)
+		return -EINVAL;
+	if ((args->priority > DRM_SNPU_PRIORITY_NORMAL || args->hang_ms > limit_ms) &&
+	    !capable(CAP_SYS_NICE))
+		return -EACCES;
+	return snpu_fw_error(snpu) ?: snpu_uqueue_check(snpu, args);
 }
 
 static int snpu_ioctl_queue_create(struct drm_device *drm, void *data, struct drm_file *file)
@@ -209,16 +247,15 @@ static int snpu_ioctl_queue_create(struct drm_device *drm, void *data, struct dr
 	struct snpu_vm *vm;
 	int idx, err;
 
-	if (args->flags || args->priority > DRM_SNPU_PRIORITY_REALTIME)
-		return -EINVAL;
-	if (args->priority > DRM_SNPU_PRIORITY_NORMAL && !capable(CAP_SYS_NICE))
-		return -EACCES;
+	err = snpu_queue_create_check(to_snpu(drm), args);
+	if (err)
+		return err;
 	vm = snpu_file_vm(to_snpu_file(file), args->vm_id);
 	if (!vm)
 		return -ENOENT;
-	if (drm_dev_enter(drm, &idx)) {
-		err = snpu_queue_create_in(to_snpu_file(file), vm, args);
-		drm_dev_exit(idx);
+	if (snpu_device_enter(to_snpu(drm), &idx)) {
+		err = snpu_queue_create_in(file, vm, args);
+		snpu_device_exit(to_snpu(drm), idx);
 	} else {
 		err = -ENODEV;
 	}
@@ -257,7 +294,7 @@ static int snpu_ioctl_queue_state(struct drm_device *drm, void *data, struct drm
 	struct drm_snpu_queue_state *args = data;
 	struct snpu_queue *queue;
 
-	if (args->pad || args->pad2)
+	if (args->pad)
 		return -EINVAL;
 	queue = snpu_file_queue(to_snpu_file(file), args->queue_id);
 	if (!queue)
@@ -276,6 +313,13 @@ static int snpu_drv_open(struct drm_device *drm, struct drm_file *file)
 	if (!priv)
 		return -ENOMEM;
 	priv->snpu = to_snpu(drm);
+	priv->user = snpu_user_open(priv->snpu);
+	if (IS_ERR(priv->user)) {
+		int err = PTR_ERR(priv->user);
+
+		kfree(priv);
+		return err;
+	}
 	xa_init_flags(&priv->vms, XA_FLAGS_ALLOC1);
 	xa_init_flags(&priv->queues, XA_FLAGS_ALLOC1);
 	file->driver_priv = priv;
@@ -295,6 +339,7 @@ static void snpu_drv_postclose(struct drm_device *drm, struct drm_file *file)
 	xa_for_each(&priv->vms, id, vm)
 		snpu_vm_put(vm);
 	xa_destroy(&priv->vms);
+	snpu_user_put(priv->user);
 	kfree(priv);
 }
 
@@ -323,8 +368,29 @@ static bool snpu_drv_unplugged(struct file *filp)
 	return drm_dev_is_unplugged(file->minor->dev);
 }
 
+/* A card that is wedged answers what needs no card, and lets go of what there is. */
+static bool snpu_drv_wedged(struct file *filp, unsigned int cmd)
+{
+	struct drm_file *file = filp->private_data;
+
+	if (!READ_ONCE(to_snpu(file->minor->dev)->reset.broken))
+		return false;
+	switch (cmd) {
+	case DRM_IOCTL_SNPU_DEV_QUERY:
+	case DRM_IOCTL_SNPU_BO_MMAP_OFFSET:
+	case DRM_IOCTL_SNPU_VM_DESTROY:
+	case DRM_IOCTL_SNPU_QUEUE_DESTROY:
+	case DRM_IOCTL_SNPU_QUEUE_STATE:
+		return false;
+	default:
+		return DRM_IOCTL_NR(cmd) >= DRM_COMMAND_BASE && DRM_IOCTL_NR(cmd) < DRM_COMMAND_END;
+	}
+}
+
 static long snpu_drv_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 {
+	if (snpu_drv_wedged(filp, cmd))
+		return -EIO;
 	if (cmd == DRM_IOCTL_SNPU_QUEUE_STATE && snpu_drv_unplugged(filp))
 		return snpu_drv_state_unplugged(filp, arg);
 	return drm_ioctl(filp, cmd, arg);
@@ -333,6 +399,8 @@ static long snpu_drv_ioctl(struct file *filp, unsigned int cmd, unsigned long ar
 #ifdef CONFIG_COMPAT
 static long snpu_drv_compat_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 {
+	if (snpu_drv_wedged(filp, cmd))
+		return -EIO;
 	if (cmd == DRM_IOCTL_SNPU_QUEUE_STATE && snpu_drv_unplugged(filp))
 		return snpu_drv_state_unplugged(filp, (unsigned long)compat_ptr(arg));
 	return drm_compat_ioctl(filp, cmd, arg);
@@ -369,11 +437,17 @@ static const struct drm_ioctl_desc snpu_drv_ioctls[] = {
 	SNPU_IOCTL(QUEUE_DESTROY, queue_destroy),
 	SNPU_IOCTL(QUEUE_STATE, queue_state),
 	SNPU_IOCTL(SUBMIT, submit),
+	SNPU_IOCTL(QUEUE_WAIT, queue_wait),
+	SNPU_IOCTL(QUEUE_EVENTFD, queue_eventfd),
+	SNPU_IOCTL(BO_USERPTR, bo_userptr),
 };
 
 /*
  * Versions of the interface:
  * - 1.0: first
+ * - 1.1: user queues, QUEUE_WAIT, QUEUE_EVENTFD; hang_ms of a queue; BO_USERPTR; import of
+ *        dma-bufs, export of device memory; limits per user and DRM_SNPU_QUERY_LIMITS; QUEUE_STATE
+ *        tells how many resets a queue lived through
  */
 const struct drm_driver snpu_drm_driver = {
 	.driver_features = DRIVER_COMPUTE_ACCEL | DRIVER_GEM | DRIVER_SYNCOBJ |
@@ -382,13 +456,14 @@ const struct drm_driver snpu_drm_driver = {
 	.desc = "SNPU spiking-neural accelerator",
 	SNPU_DRIVER_DATE
 	.major = 1,
-	.minor = 0,
+	.minor = 1,
 	.fops = &snpu_drv_fops,
 	.ioctls = snpu_drv_ioctls,
 	.num_ioctls = ARRAY_SIZE(snpu_drv_ioctls),
 	.open = snpu_drv_open,
 	.postclose = snpu_drv_postclose,
 	.gem_create_object = snpu_bo_create_object,
+	.gem_prime_import = snpu_prime_import,
 	.show_fdinfo = snpu_fdinfo_show,
 };
 
@@ -399,15 +474,21 @@ static int __init snpu_module_init(void)
 	snpu_wq = alloc_workqueue("snpu", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!snpu_wq)
 		return -ENOMEM;
+	snpu_fw_sig_init();
 	err = pci_register_driver(&snpu_pci_driver);
-	if (err)
+	if (err) {
+		snpu_fw_sig_exit();
 		destroy_workqueue(snpu_wq);
+	}
 	return err;
 }
 
 static void __exit snpu_module_exit(void)
 {
 	pci_unregister_driver(&snpu_pci_driver);
+	snpu_pmu_exit();
+	snpu_fw_module_exit();
+	snpu_fw_sig_exit();
 	destroy_workqueue(snpu_wq);
 	rcu_barrier();	/* the last fences' callbacks return into this module */
 }
@@ -418,3 +499,4 @@ module_exit(snpu_module_exit);
 MODULE_DESCRIPTION("DRM accel driver for SNPU spiking-neural accelerator cards");
 MODULE_AUTHOR("The snpu project");
 MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("DMA_BUF");

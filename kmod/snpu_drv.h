@@ -11,6 +11,7 @@
 
 struct snpu_device;
 struct snpu_queue;
+struct snpu_user;
 
 /**
  * struct snpu_file - What belongs to an open file.
@@ -18,6 +19,8 @@ struct snpu_queue;
 struct snpu_file {
 	/** @snpu: Card. */
 	struct snpu_device *snpu;
+	/** @user: Who opened it. */
+	struct snpu_user *user;
 	/** @vms: &struct snpu_vm by number, from 1. */
 	struct xarray vms;
 	/** @queues: &struct snpu_queue by number, from 1. */
@@ -41,6 +44,7 @@ struct snpu_queue *snpu_file_queue(struct snpu_file *file, u32 id);
 int snpu_array_check(const struct drm_snpu_obj_array *array, u32 min_stride, u32 max_count);
 int snpu_array_get(const struct drm_snpu_obj_array *array, u32 i, void *elem, size_t size);
 
+int snpu_ioctl_bo_userptr(struct drm_device *drm, void *data, struct drm_file *file);
 int snpu_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file *file);
 int snpu_ioctl_submit(struct drm_device *drm, void *data, struct drm_file *file);
 void snpu_fdinfo_show(struct drm_printer *p, struct drm_file *file);

@@ -7,6 +7,7 @@
 
 #include <linux/dma-fence.h>
 
+struct snpu_job_desc;
 struct snpu_queue;
 
 /**
@@ -17,6 +18,8 @@ struct snpu_fence {
 	struct dma_fence base;
 	/** @queue: Kept in memory: the scheduler's fences name it for as long as they live. */
 	struct snpu_queue *queue;
+	/** @desc: Of the job, which is there until the fence signalled. Queue's lock. */
+	const struct snpu_job_desc *desc;
 };
 
 struct snpu_fence *snpu_fence_alloc(struct snpu_queue *queue);

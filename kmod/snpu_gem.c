@@ -3,7 +3,8 @@
  * Buffers. Host memory is shmem and charged to whoever touches it; it is pinned and mapped for DMA
  * when it is first bound, and stays so until it is freed. Device memory comes from a buddy
  * allocator, is never moved, and is cleared when it is handed out, so that nobody sees what the
- * last owner left.
+ * last owner left. Memory of a process and dma-bufs of others have files of their own; their life
+ * and their DMA mapping end here, too.
  *
  * The DMA mapping is made here and not by the shmem helper, because it must be undone while the
  * device is still bound: remove() does that for every buffer, also for those that open files keep.
@@ -14,12 +15,15 @@
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 #include <linux/dma-mapping.h>
+#include <linux/highmem.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 #include "snpu_device.h"
 #include "snpu_drv.h"
 #include "snpu_gem.h"
+#include "snpu_prime.h"
 
 /* Cleared at a stretch, before others get a turn. */
 #define SNPU_CLEAR_STEP		SZ_1M
@@ -44,6 +48,7 @@ int snpu_vram_init(struct snpu_device *snpu)
 	err = drmm_mutex_init(&snpu->drm, &vram->lock);
 	if (err)
 		return err;
+	INIT_LIST_HEAD(&vram->bos);
 	err = gpu_buddy_init(&vram->mm, vram->size, SZ_4K);
 	if (err)
 		return err;
@@ -61,24 +66,37 @@ u64 snpu_vram_used(struct snpu_device *snpu)
 	return used;
 }
 
+/* Of what is written in a reset of the card nothing may arrive. */
+static int snpu_vram_clear_step(struct snpu_device *snpu, u64 offset, u64 size)
+{
+	int idx, err;
+
+	if (!snpu_device_enter(snpu, &idx))
+		return -ENODEV;
+	err = snpu_pm_begin(snpu);
+	if (!err) {
+		memset_io(snpu->vram.map + offset, 0, size);
+		wmb();	/* out of the write-combining buffers before others write there */
+		snpu_pm_end(snpu);
+	}
+	snpu_device_exit(snpu, idx);
+	return err;
+}
+
 static int snpu_vram_clear(struct snpu_device *snpu, u64 offset, u64 size)
 {
-	int idx;
-
 	while (size) {
 		u64 step = min_t(u64, size, SNPU_CLEAR_STEP);
+		int err = snpu_vram_clear_step(snpu, offset, step);
 
-		if (!drm_dev_enter(&snpu->drm, &idx))
-			return -ENODEV;
-		memset_io(snpu->vram.map + offset, 0, step);
-		drm_dev_exit(idx);
+		if (err)
+			return err;
 		offset += step;
 		size -= step;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
 	}
-	wmb();	/* nothing of it may be left in a write-combining buffer when others write there */
 	return 0;
 }
 
@@ -87,6 +105,7 @@ static void snpu_vram_free(struct snpu_bo *bo)
 	struct snpu_vram *vram = &to_snpu(bo->base.base.dev)->vram;
 
 	mutex_lock(&vram->lock);
+	list_del(&bo->vram_link);
 	gpu_buddy_free_list(&vram->mm, &bo->blocks, 0);
 	mutex_unlock(&vram->lock);
 }
@@ -103,6 +122,8 @@ static int snpu_vram_alloc(struct snpu_bo *bo)
 		return -ENOSPC;
 	mutex_lock(&vram->lock);
 	err = gpu_buddy_alloc_blocks(&vram->mm, 0, vram->mm.size, size, SZ_4K, &bo->blocks, 0);
+	if (!err)
+		list_add(&bo->vram_link, &vram->bos);
 	mutex_unlock(&vram->lock);
 	if (err)
 		return err;
@@ -150,9 +171,8 @@ u32 snpu_bo_extent_at(const struct snpu_bo *bo, u64 offset)
 	return lo;
 }
 
-static int snpu_bo_extents_from_sgt(struct snpu_bo *bo, struct sg_table *sgt)
+int snpu_bo_extents_from_sgt(struct snpu_bo *bo, struct sg_table *sgt)
 {
-	struct device *dev = bo->base.base.dev->dev;
 	struct snpu_extent *extents;
 	struct scatterlist *sg;
 	u64 offset = 0, next = 0;
@@ -163,16 +183,17 @@ static int snpu_bo_extents_from_sgt(struct snpu_bo *bo, struct sg_table *sgt)
 	if (!extents)
 		return -ENOMEM;
 	for_each_sgtable_dma_sg(sgt, sg, i) {
-		/* Copies that need syncing would never agree with what the CPU's mappings show. */
-		if (dma_need_sync(dev, sg_dma_address(sg))) {
-			dev_err_once(dev, "the machine gives cards copies of memory (swiotlb, or caches that are not coherent); buffers in host memory do not work\n");
-			kvfree(extents);
-			return -EOPNOTSUPP;
-		}
+		if (!IS_ALIGNED(sg_dma_address(sg) | sg_dma_len(sg), SZ_4K))
+			break;
 		if (!n || sg_dma_address(sg) != next)
 			extents[n++] = (struct snpu_extent){ offset, sg_dma_address(sg) };
 		next = sg_dma_address(sg) + sg_dma_len(sg);
 		offset += sg_dma_len(sg);
+	}
+	/* Less than it promises, or not in pages: can only be an exporter's mistake. */
+	if (offset < bo->base.base.size) {
+		kvfree(extents);
+		return -EINVAL;
 	}
 	bo->extents = extents;
 	bo->n_extents = n;
@@ -181,23 +202,64 @@ static int snpu_bo_extents_from_sgt(struct snpu_bo *bo, struct sg_table *sgt)
 
 /* --- reach of the card ------------------------------------------------------------------------ */
 
-static int snpu_bo_map_dma(struct snpu_bo *bo)
+static enum dma_data_direction snpu_bo_dma_dir(const struct snpu_bo *bo)
 {
-	struct device *dev = bo->base.base.dev->dev;
+	return bo->read_only ? DMA_TO_DEVICE : DMA_BIDIRECTIONAL;
+}
+
+static struct sg_table *snpu_bo_get_pages(struct snpu_bo *bo)
+{
 	struct sg_table *sgt;
 	int err;
 
+	if (bo->pages)
+		return drm_prime_pages_to_sg(bo->base.base.dev, bo->pages, bo->n_pages);
 	err = drm_gem_shmem_pin(&bo->base);
 	if (err)
-		return err;
+		return ERR_PTR(err);
 	sgt = drm_gem_shmem_get_sg_table(&bo->base);
-	if (IS_ERR(sgt)) {
-		err = PTR_ERR(sgt);
-		goto err_unpin;
-	}
-	err = dma_map_sgtable(dev, sgt, DMA_BIDIRECTIONAL, 0);
+	if (IS_ERR(sgt))
+		drm_gem_shmem_unpin(&bo->base);
+	return sgt;
+}
+
+static void snpu_bo_put_pages(struct snpu_bo *bo, struct sg_table *sgt)
+{
+	sg_free_table(sgt);
+	kfree(sgt);
+	if (!bo->pages)
+		drm_gem_shmem_unpin(&bo->base);
+}
+
+/*
+ * -EOPNOTSUPP: the device would get copies. These need syncing, and would never agree with what the
+ * CPU's mappings show.
+ */
+int snpu_sgt_map(struct device *dev, struct sg_table *sgt, enum dma_data_direction dir)
+{
+	int err = dma_map_sgtable(dev, sgt, dir, DMA_ATTR_REQUIRE_COHERENT);
+
+	return err == -EIO ? -EOPNOTSUPP : err;
+}
+
+void snpu_sgt_unmap(struct device *dev, struct sg_table *sgt, enum dma_data_direction dir)
+{
+	dma_unmap_sgtable(dev, sgt, dir, DMA_ATTR_REQUIRE_COHERENT);
+}
+
+static int snpu_bo_map_dma(struct snpu_bo *bo)
+{
+	struct device *dev = bo->base.base.dev->dev;
+	struct sg_table *sgt = snpu_bo_get_pages(bo);
+	int err;
+
+	if (IS_ERR(sgt))
+		return PTR_ERR(sgt);
+	err = snpu_sgt_map(dev, sgt, snpu_bo_dma_dir(bo));
+	if (err == -EOPNOTSUPP)
+		dev_err_once(dev, "the machine gives cards copies of memory (swiotlb, or caches that are not coherent); buffers in host memory do not work\n");
 	if (err)
-		goto err_free_sgt;
+		goto err_put_pages;
 	err = snpu_bo_extents_from_sgt(bo, sgt);
 	if (err)
 		goto err_unmap;
@@ -205,25 +267,24 @@ static int snpu_bo_map_dma(struct snpu_bo *bo)
 	return 0;
 
 err_unmap:
-	dma_unmap_sgtable(dev, sgt, DMA_BIDIRECTIONAL, 0);
-err_free_sgt:
-	sg_free_table(sgt);
-	kfree(sgt);
-err_unpin:
-	drm_gem_shmem_unpin(&bo->base);
+	snpu_sgt_unmap(dev, sgt, snpu_bo_dma_dir(bo));
+err_put_pages:
+	snpu_bo_put_pages(bo, sgt);
 	return err;
 }
 
-/* The card does not use the buffer any more. */
+/* Nobody uses the buffer through this card any more. */
 static void snpu_bo_unmap_dma(struct snpu_bo *bo)
 {
-	if (!bo->sgt)
-		return;
-	dma_unmap_sgtable(bo->base.base.dev->dev, bo->sgt, DMA_BIDIRECTIONAL, 0);
-	sg_free_table(bo->sgt);
-	kfree(bo->sgt);
-	bo->sgt = NULL;
-	drm_gem_shmem_unpin(&bo->base);
+	if (bo->imported) {
+		snpu_prime_detach(bo);
+	} else if (bo->sgt) {
+		snpu_sgt_unmap(bo->base.base.dev->dev, bo->sgt, snpu_bo_dma_dir(bo));
+		snpu_bo_put_pages(bo, bo->sgt);
+		bo->sgt = NULL;
+	} else if (bo->exported) {
+		snpu_prime_revoke(bo);
+	}
 }
 
 /* Makes sure the buffer has addresses on the card. The caller is inside drm_dev_enter(). */
@@ -231,6 +292,8 @@ int snpu_bo_make_reachable(struct snpu_bo *bo)
 {
 	int err;
 
+	if (bo->imported)
+		return 0;	/* it has, unless the exporter took them away */
 	err = mutex_lock_interruptible(&bo->lock);
 	if (err)
 		return err;
@@ -256,7 +319,26 @@ void snpu_bo_unmap_all(struct snpu_device *snpu)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static void snpu_bo_link(struct snpu_bo *bo)
+/* Bytes of one page of a bound buffer, for who looks at a failure. Inside drm_dev_enter(). */
+bool snpu_bo_peek(struct snpu_bo *bo, u64 offset, void *buf, u32 size)
+{
+	struct snpu_device *snpu = to_snpu(bo->base.base.dev);
+	const struct snpu_extent *e;
+	struct page **pages;
+
+	if (bo->device) {
+		e = &bo->extents[snpu_bo_extent_at(bo, offset)];
+		memcpy_fromio(buf, snpu->vram.map + e->addr + offset - e->offset, size);
+		return true;
+	}
+	pages = bo->pages ?: bo->base.pages;
+	if (!pages)
+		return false;
+	memcpy_from_page(buf, pages[offset / PAGE_SIZE], offset % PAGE_SIZE, size);
+	return true;
+}
+
+void snpu_bo_link(struct snpu_bo *bo)
 {
 	struct snpu_objects *objects = &to_snpu(bo->base.base.dev)->objects;
 
@@ -291,14 +373,28 @@ static void snpu_bo_unlink(struct snpu_bo *bo)
 	atomic_dec(&snpu->objects.n_bos);
 }
 
+/* The first step of freeing any buffer: out of the list, and out of the card's reach. */
+void snpu_bo_end(struct snpu_bo *bo)
+{
+	if (!list_empty(&bo->link))
+		snpu_bo_unlink(bo);
+	kvfree(bo->extents);
+	vfree(bo->saved);
+	mutex_destroy(&bo->lock);
+}
+
+/* The last step, for those that are not shmem. */
+void snpu_bo_free(struct snpu_bo *bo)
+{
+	drm_gem_object_release(&bo->base.base);
+	kfree(bo);
+}
+
 static void snpu_bo_free_host(struct drm_gem_object *obj)
 {
 	struct snpu_bo *bo = to_snpu_bo(obj);
 
-	if (!list_empty(&bo->link))
-		snpu_bo_unlink(bo);
-	kvfree(bo->extents);
-	mutex_destroy(&bo->lock);
+	snpu_bo_end(bo);
 	drm_gem_shmem_free(&bo->base);
 }
 
@@ -306,50 +402,81 @@ static void snpu_bo_free_device(struct drm_gem_object *obj)
 {
 	struct snpu_bo *bo = to_snpu_bo(obj);
 
-	if (!list_empty(&bo->link))
-		snpu_bo_unlink(bo);
+	snpu_bo_end(bo);
 	snpu_vram_free(bo);
-	kvfree(bo->extents);
 	if (bo->dummy)
 		__free_page(bo->dummy);
-	mutex_destroy(&bo->lock);
-	drm_gem_object_release(obj);
-	kfree(bo);
+	snpu_bo_free(bo);
 }
 
-static int snpu_bo_open(struct drm_gem_object *obj, struct drm_file *file)
+int snpu_bo_open(struct drm_gem_object *obj, struct drm_file *file)
 {
 	if (!to_snpu_bo(obj)->device)
 		atomic64_add(obj->size, &to_snpu_file(file)->host_used);
 	return 0;
 }
 
-static void snpu_bo_close(struct drm_gem_object *obj, struct drm_file *file)
+void snpu_bo_close(struct drm_gem_object *obj, struct drm_file *file)
 {
 	if (!to_snpu_bo(obj)->device)
 		atomic64_sub(obj->size, &to_snpu_file(file)->host_used);
 }
 
+/* Every kind of buffer opens like this, and no other object: doorbells are GEM objects, too. */
+bool snpu_gem_is_bo(const struct drm_gem_object *obj)
+{
+	return obj->funcs->open == snpu_bo_open;
+}
+
+/* The buffer behind a handle, with a reference; NULL when there is none of that number. */
+struct snpu_bo *snpu_bo_lookup(struct drm_file *file, u32 handle)
+{
+	struct drm_gem_object *obj = drm_gem_object_lookup(file, handle);
+
+	if (obj && !snpu_gem_is_bo(obj)) {
+		drm_gem_object_put(obj);
+		return NULL;
+	}
+	return obj ? to_snpu_bo(obj) : NULL;
+}
+
 static void snpu_bo_init(struct snpu_bo *bo)
 {
 	INIT_LIST_HEAD(&bo->link);
+	INIT_LIST_HEAD(&bo->vram_link);
 	INIT_LIST_HEAD(&bo->blocks);
 	mutex_init(&bo->lock);
 }
 
+/* A buffer that is not shmem. @resv: NULL for one of its own. */
+struct snpu_bo *snpu_bo_alloc(struct snpu_device *snpu, u64 size, struct dma_resv *resv,
+			      const struct drm_gem_object_funcs *funcs)
+{
+	struct snpu_bo *bo = kzalloc(sizeof(*bo), GFP_KERNEL_ACCOUNT);
+
+	if (!bo)
+		return NULL;
+	snpu_bo_init(bo);
+	bo->base.base.funcs = funcs;
+	bo->base.base.resv = resv;
+	drm_gem_private_object_init(&snpu->drm, &bo->base.base, size);
+	return bo;
+}
+
 /* --- CPU mappings of device memory ------------------------------------------------------------ */
 
-static vm_fault_t snpu_bo_fault_dummy(struct snpu_bo *bo, struct vm_fault *vmf)
+/* An ordinary page in place of one of the card's; @lock protects @dummy, which is made once. */
+vm_fault_t snpu_gem_fault_dummy(struct vm_fault *vmf, struct mutex *lock, struct page **dummy)
 {
 	vm_fault_t ret = VM_FAULT_OOM;
 
-	mutex_lock(&bo->lock);
-	if (!bo->dummy)
-		bo->dummy = alloc_page(GFP_KERNEL | __GFP_ZERO);
-	if (bo->dummy)
-		ret = vmf_insert_pfn_prot(vmf->vma, vmf->address, page_to_pfn(bo->dummy),
+	mutex_lock(lock);
+	if (!*dummy)
+		*dummy = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (*dummy)
+		ret = vmf_insert_pfn_prot(vmf->vma, vmf->address, page_to_pfn(*dummy),
 					  vmf->vma->vm_page_prot);
-	mutex_unlock(&bo->lock);
+	mutex_unlock(lock);
 	return ret;
 }
 
@@ -379,14 +506,33 @@ static vm_fault_t snpu_bo_fault_vram(struct snpu_bo *bo, struct vm_fault *vmf)
 static vm_fault_t snpu_bo_fault(struct vm_fault *vmf)
 {
 	struct snpu_bo *bo = to_snpu_bo(vmf->vma->vm_private_data);
-	vm_fault_t ret;
+	struct snpu_device *snpu = to_snpu(bo->base.base.dev);
+	vm_fault_t ret = VM_FAULT_NOPAGE;
 	int idx;
 
-	if (!drm_dev_enter(bo->base.base.dev, &idx))
-		return snpu_bo_fault_dummy(bo, vmf);
-	ret = snpu_bo_fault_vram(bo, vmf);
-	drm_dev_exit(idx);
+	if (!snpu_device_enter(snpu, &idx))
+		return snpu_gem_fault_dummy(vmf, &bo->lock, &bo->dummy);
+	if (snpu_pm_map_begin(snpu)) {
+		ret = snpu_bo_fault_vram(bo, vmf);
+		snpu_pm_map_end(snpu);
+	}
+	snpu_device_exit(snpu, idx);
 	return ret;
+}
+
+/*
+ * Takes the mappings of all device memory away; the caller made sure that none comes back. Not
+ * under objects.lock: others wait under it for reservations, and pauses under them for this.
+ */
+void snpu_bo_zap_all(struct snpu_device *snpu)
+{
+	struct address_space *mapping = snpu->drm.anon_inode->i_mapping;
+	struct snpu_bo *bo;
+
+	mutex_lock(&snpu->vram.lock);
+	list_for_each_entry(bo, &snpu->vram.bos, vram_link)
+		drm_vma_node_unmap(&bo->base.base.vma_node, mapping);
+	mutex_unlock(&snpu->vram.lock);
 }
 
 static const struct vm_operations_struct snpu_bo_device_vm_ops = {
@@ -406,6 +552,7 @@ static int snpu_bo_mmap_device(struct drm_gem_object *obj, struct vm_area_struct
 }
 
 static const struct drm_gem_object_funcs snpu_bo_host_funcs = {
+	.export = snpu_prime_export,
 	.free = snpu_bo_free_host,
 	.open = snpu_bo_open,
 	.close = snpu_bo_close,
@@ -419,17 +566,8 @@ static const struct drm_gem_object_funcs snpu_bo_host_funcs = {
 	.vm_ops = &drm_gem_shmem_vm_ops,
 };
 
-/*
- * No other device could reach it, and a mapping made through a dma-buf would not be among those
- * that drm_dev_unplug() takes away.
- */
-static struct dma_buf *snpu_bo_export_device(struct drm_gem_object *obj, int flags)
-{
-	return ERR_PTR(-EOPNOTSUPP);
-}
-
 static const struct drm_gem_object_funcs snpu_bo_device_funcs = {
-	.export = snpu_bo_export_device,
+	.export = snpu_prime_export,
 	.free = snpu_bo_free_device,
 	.open = snpu_bo_open,
 	.close = snpu_bo_close,
@@ -459,6 +597,8 @@ static struct snpu_bo *snpu_bo_create_host(struct snpu_device *snpu, u64 size)
 	if (size >> PAGE_SHIFT > totalram_pages())
 		return ERR_PTR(-ENOMEM);
 	shmem = drm_gem_shmem_create(&snpu->drm, size);
+	if (shmem == ERR_PTR(-ENOSPC))	/* no inode, which is nothing the user could free */
+		return ERR_PTR(-ENOMEM);
 	if (IS_ERR(shmem))
 		return ERR_CAST(shmem);
 	return to_snpu_bo(&shmem->base);
@@ -471,13 +611,10 @@ static struct snpu_bo *snpu_bo_create_device(struct snpu_device *snpu, u64 size)
 
 	if (size > snpu->vram.size)
 		return ERR_PTR(-ENOSPC);
-	bo = kzalloc(sizeof(*bo), GFP_KERNEL_ACCOUNT);
+	bo = snpu_bo_alloc(snpu, size, NULL, &snpu_bo_device_funcs);
 	if (!bo)
 		return ERR_PTR(-ENOMEM);
-	snpu_bo_init(bo);
 	bo->device = true;
-	bo->base.base.funcs = &snpu_bo_device_funcs;
-	drm_gem_private_object_init(&snpu->drm, &bo->base.base, size);
 	err = drm_gem_create_mmap_offset(&bo->base.base);
 	if (!err)
 		err = snpu_vram_alloc(bo);

@@ -11,7 +11,7 @@
 #include "snpu_job.h"
 #include "snpu_queue.h"
 
-/* The caller uses the queue. */
+/* The caller uses the queue, and is inside snpu_device_enter(). */
 struct snpu_job *snpu_job_create(struct snpu_queue *queue, u64 client_id)
 {
 	struct snpu_job *job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
@@ -27,6 +27,7 @@ struct snpu_job *snpu_job_create(struct snpu_queue *queue, u64 client_id)
 		goto err_free_fence;
 	refcount_inc(&queue->users);
 	job->queue = queue;
+	snpu_pm_get(queue->snpu);
 	atomic_inc(&queue->snpu->objects.n_jobs);
 	return job;
 
@@ -48,6 +49,7 @@ void snpu_job_destroy(struct snpu_job *job)
 		snpu_fence_free(job->fence);
 	kfree(job);
 	atomic_dec(&queue->snpu->objects.n_jobs);
+	snpu_pm_put(queue->snpu);
 	snpu_queue_unuse(queue);
 }
 

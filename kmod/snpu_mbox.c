@@ -16,20 +16,35 @@
 #include "snpu_mbox.h"
 #include "snpu_queue.h"
 
-/* A caller of snpu_mbox_call(), on its stack. */
+/**
+ * struct snpu_mbox_waiter - A caller of snpu_mbox_call(), on its stack; protected by mbox.lock.
+ */
 struct snpu_mbox_waiter {
+	/** @link: In mbox.waiters. */
 	struct list_head link;
+	/** @done: Completed by the reply, or by snpu_mbox_abort(). */
 	struct completion done;
+	/** @id: Of the command, and of its reply. */
 	u32 id;
+	/** @status: What the call returns. */
 	int status;
+	/** @value: What the firmware answered. */
 	u64 value;
 };
 
+/**
+ * union snpu_mbox_event - An event, copied out of the ring.
+ */
 union snpu_mbox_event {
+	/** @head: Tells which of the following it is. */
 	struct snpu_fw_event_head head;
+	/** @reply: Answers a command. */
 	struct snpu_fw_event_REPLY reply;
+	/** @done: A job has finished. */
 	struct snpu_fw_event_JOB_DONE done;
+	/** @fault: A job has faulted. */
 	struct snpu_fw_event_JOB_FAULT fault;
+	/** @bytes: The whole message. */
 	u8 bytes[SNPU_FW_MSG_SIZE];
 };
 
@@ -187,6 +202,8 @@ static int snpu_mbox_status(u32 status)
 	case -ENOENT:
 	case -EOPNOTSUPP:
 		return status;
+	case -EIO:	/* of a job; the driver's own is of the card */
+		return -EREMOTEIO;
 	default:
 		return -EPROTO;
 	}
@@ -226,31 +243,21 @@ static bool snpu_mbox_dispatch(struct snpu_device *snpu, const union snpu_mbox_e
 	}
 }
 
-/*
- * Takes all events there are; true when there were any. Called by the interrupt handler, and by the
- * watchdog in case an interrupt was lost. The caller is inside drm_dev_enter().
- */
-bool snpu_mbox_poll(struct snpu_device *snpu)
+/* Events taken, or -EPROTO. */
+static int snpu_mbox_take(struct snpu_device *snpu)
 {
 	struct snpu_fw_ring __iomem *ring = snpu_mbox_ring(snpu, SNPU_CTL_EVENT_RING);
 	struct snpu_mbox *mbox = &snpu->mbox;
+	u32 head = mbox->event_head, tail = readl(&ring->tail), n = tail - head;
 	union snpu_mbox_event ev;
-	unsigned long flags;
 	void __iomem *slot;
-	u32 head, tail;
 
-	spin_lock_irqsave(&mbox->event_lock, flags);
-	head = mbox->event_head;
-	tail = readl(&ring->tail);
-	if (tail == head || READ_ONCE(mbox->error)) {
-		spin_unlock_irqrestore(&mbox->event_lock, flags);
-		return false;
-	}
-	if (tail - head > SNPU_EVENT_SLOTS) {
-		spin_unlock_irqrestore(&mbox->event_lock, flags);
-		snpu_reset_schedule(snpu, "the firmware's event index is out of range");
-		return false;
-	}
+	lockdep_assert_held(&mbox->event_lock);
+
+	if (!n)
+		return 0;
+	if (n > SNPU_EVENT_SLOTS)
+		return -EPROTO;
 	rmb();	/* the index before the entries it announced */
 	for (; head != tail; head++) {
 		slot = snpu_mbox_slot(snpu, SNPU_CTL_EVENT_RING, head % SNPU_EVENT_SLOTS);
@@ -266,6 +273,35 @@ bool snpu_mbox_poll(struct snpu_device *snpu)
 	mb();	/* the index before asking whether the firmware waits for it */
 	if (readl(&snpu_fw_header(snpu)->event_waiting))
 		snpu_write(snpu, SNPU_REG_CMD_DOORBELL, 1);
+	return n;
+}
+
+/*
+ * Takes all events there are; true when there were any. Called by the interrupt handler, and by the
+ * watchdog in case an interrupt was lost. The caller is inside drm_dev_enter().
+ */
+bool snpu_mbox_poll(struct snpu_device *snpu)
+{
+	struct snpu_mbox *mbox = &snpu->mbox;
+	unsigned long flags;
+	int n = 0;
+
+	spin_lock_irqsave(&mbox->event_lock, flags);
+	if (!READ_ONCE(mbox->error))
+		n = snpu_mbox_take(snpu);
 	spin_unlock_irqrestore(&mbox->event_lock, flags);
-	return true;
+	if (n < 0)
+		snpu_reset_schedule(snpu, "the firmware's event index is out of range");
+	return n > 0;
+}
+
+/* The last events of a firmware that was halted. What it did not tell, its queues' contexts do. */
+void snpu_mbox_drain(struct snpu_device *snpu)
+{
+	struct snpu_mbox *mbox = &snpu->mbox;
+	unsigned long flags;
+
+	spin_lock_irqsave(&mbox->event_lock, flags);
+	snpu_mbox_take(snpu);
+	spin_unlock_irqrestore(&mbox->event_lock, flags);
 }

@@ -51,5 +51,6 @@ void snpu_mbox_abort(struct snpu_device *snpu, int error);
 int snpu_mbox_call(struct snpu_device *snpu, struct snpu_fw_cmd_head *cmd, size_t size, u64 *value);
 void snpu_mbox_send(struct snpu_device *snpu, struct snpu_fw_cmd_head *cmd, size_t size);
 bool snpu_mbox_poll(struct snpu_device *snpu);
+void snpu_mbox_drain(struct snpu_device *snpu);
 
 #endif

@@ -13,6 +13,7 @@
 #include <drm/drm_print.h>
 #include <linux/dma-mapping.h>
 #include <linux/iopoll.h>
+#include <linux/seq_file.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 
@@ -24,13 +25,20 @@
 #define SNPU_PT_RUN		(SZ_64K / SZ_4K)	/* leaves that PTE_64K joins */
 #define SNPU_MMU_TIMEOUT_US	2000000
 
-/* A table; level 0 holds 4 KiB leaves. */
+/**
+ * struct snpu_pt - A table; level 0 holds 4 KiB leaves.
+ */
 struct snpu_pt {
+	/** @entries: What the card reads. */
 	__le64 *entries;
+	/** @dma: Where the card reads it. */
 	dma_addr_t dma;
-	u32 used;			/* entries that are not zero */
-	struct snpu_pt **child;		/* [SNPU_PT_ENTRIES], NULL at level 0 */
-	struct snpu_pt *next;		/* in the list of those to be freed */
+	/** @used: Entries that are not zero. */
+	u32 used;
+	/** @child: The tables below, SNPU_PT_ENTRIES of them; NULL at level 0. */
+	struct snpu_pt **child;
+	/** @next: In the list of those to be freed. */
+	struct snpu_pt *next;
 };
 
 static u64 snpu_pt_span(int level)
@@ -238,8 +246,11 @@ static int snpu_mmu_walk_bo(struct snpu_mmu *mmu, u64 va, u64 size, struct snpu_
 /* So that unmapping [@va, @va + @size) cannot fail. */
 int snpu_mmu_prepare_unmap(struct snpu_mmu *mmu, u64 va, u64 size)
 {
-	int err = snpu_mmu_split(mmu, va);
+	int err;
 
+	lockdep_assert_held(&mmu->lock);
+
+	err = snpu_mmu_split(mmu, va);
 	return err ?: snpu_mmu_split(mmu, va + size);
 }
 
@@ -266,6 +277,8 @@ void snpu_mmu_unmap(struct snpu_mmu *mmu, u64 va, u64 size)
 	struct snpu_pt *pt;
 	int level;
 
+	lockdep_assert_held(&mmu->lock);
+
 	if (!mmu->root)
 		return;
 	for (; va < end; va = next) {
@@ -278,6 +291,35 @@ void snpu_mmu_unmap(struct snpu_mmu *mmu, u64 va, u64 size)
 		snpu_pt_set(pt, snpu_pt_index(va, level), 0);
 		mmu->stale = true;
 	}
+}
+
+/* --- counting -------------------------------------------------------------------------------- */
+
+static void snpu_pt_count_leaves(const struct snpu_pt *pt, u64 leaves[3])
+{
+	u32 i;
+
+	for (i = 0; i < SNPU_PT_ENTRIES; i++) {
+		u64 entry = snpu_pt_get(pt, i);
+
+		if (pt->child && pt->child[i])
+			snpu_pt_count_leaves(pt->child[i], leaves);	/* depth: SNPU_PT_LEVELS */
+		else if (entry && pt->child)
+			leaves[2]++;
+		else if (entry & SNPU_PTE_64K)
+			leaves[1] += i % SNPU_PT_RUN == 0;
+		else if (entry)
+			leaves[0]++;
+	}
+}
+
+/* Adds the numbers of 4 KiB, 64 KiB and 2 MiB pages that are mapped. */
+void snpu_mmu_count_leaves(struct snpu_mmu *mmu, u64 leaves[3])
+{
+	mutex_lock(&mmu->lock);
+	if (mmu->root)
+		snpu_pt_count_leaves(mmu->root, leaves);
+	mutex_unlock(&mmu->lock);
 }
 
 /* --- invalidation ----------------------------------------------------------------------------- */
@@ -299,16 +341,20 @@ int snpu_mmu_wait_idle(struct snpu_device *snpu)
 
 /*
  * Also between drm_dev_unplug() and the moment in which remove() stops the card: jobs still run
- * then. The registers are there, as remove() takes away the tables first.
+ * then. The registers are there, as remove() takes away the tables first. Before a card goes on
+ * that is away, it forgets all translations.
  */
 static int snpu_mmu_invalidate(struct snpu_mmu *mmu)
 {
 	struct snpu_device *snpu = mmu->snpu;
-	int err;
+	int err = 0;
 
 	mutex_lock(&snpu->mmu_lock);
-	snpu_write(snpu, SNPU_REG_MMU_INVALIDATE, SNPU_PUT(mmu->asid, MMU_INVALIDATE, ASID));
-	err = snpu_mmu_wait_idle(snpu);
+	if (!snpu->pm.away) {
+		snpu_write(snpu, SNPU_REG_MMU_INVALIDATE,
+			   SNPU_PUT(mmu->asid, MMU_INVALIDATE, ASID));
+		err = snpu_mmu_wait_idle(snpu);
+	}
 	mutex_unlock(&snpu->mmu_lock);
 	return err;
 }
@@ -348,6 +394,8 @@ void snpu_mmu_finish(struct snpu_mmu *mmu, u64 va, u64 size)
 {
 	struct snpu_pt *dead = NULL, *pt;
 
+	lockdep_assert_held(&mmu->lock);
+
 	if (!mmu->stale || !mmu->root)
 		return;
 	snpu_mmu_prune(mmu->root, SNPU_PT_LEVELS - 1, 0, va, va + size, &dead);
@@ -361,6 +409,81 @@ void snpu_mmu_finish(struct snpu_mmu *mmu, u64 va, u64 size)
 		dead = pt->next;
 		snpu_pt_free(mmu->snpu, pt);
 	}
+}
+
+/* --- for people ------------------------------------------------------------------------------- */
+
+/**
+ * struct snpu_mmu_range - Pages that follow each other, with the same bits.
+ */
+struct snpu_mmu_range {
+	/** @m: Where they are shown. */
+	struct seq_file *m;
+	/** @va: Where they begin. */
+	u64 va;
+	/** @end: Behind the last one; equal to @va: there is none yet. */
+	u64 end;
+	/** @bits: Of the entries, without their address. */
+	u64 bits;
+	/** @level: Of the entries; it says how large the pages are. */
+	int level;
+};
+
+static void snpu_mmu_range_show(struct snpu_mmu_range *r)
+{
+	if (r->va == r->end)
+		return;
+	seq_printf(r->m, "  %012llx-%012llx %6llu KiB of %-6s %c%c %s\n", r->va, r->end,
+		   (r->end - r->va) / SZ_1K,
+		   r->level ? "2M" : r->bits & SNPU_PTE_64K ? "64K" : "4K",
+		   r->bits & SNPU_PTE_READ ? 'r' : '-', r->bits & SNPU_PTE_WRITE ? 'w' : '-',
+		   r->bits & SNPU_PTE_DEVICE ? "device" : "host");
+}
+
+static void snpu_pt_show(const struct snpu_pt *pt, int level, u64 base, struct snpu_mmu_range *r)
+{
+	u32 i;
+
+	for (i = 0; i < SNPU_PT_ENTRIES; i++) {
+		u64 entry = snpu_pt_get(pt, i), va = base + i * snpu_pt_span(level);
+
+		if (pt->child && pt->child[i]) {
+			snpu_pt_show(pt->child[i], level - 1, va, r);
+		} else if (entry) {
+			entry &= ~SNPU_PTE_ADDR_MASK;
+			if (va != r->end || entry != r->bits || level != r->level) {
+				snpu_mmu_range_show(r);
+				*r = (struct snpu_mmu_range){ r->m, va, va, entry, level };
+			}
+			r->end += snpu_pt_span(level);
+		}
+	}
+}
+
+/* What the tables say, not what they were made from. Under the lock of the address space. */
+void snpu_mmu_show(struct snpu_mmu *mmu, struct seq_file *m)
+{
+	struct snpu_mmu_range r = { .m = m };
+
+	if (mmu->root)
+		snpu_pt_show(mmu->root, SNPU_PT_LEVELS - 1, 0, &r);
+	snpu_mmu_range_show(&r);
+}
+
+/* The entries that lead to an address, from the root; returns how many there are. */
+u32 snpu_mmu_walk(const struct snpu_mmu *mmu, u64 va, u64 entries[SNPU_PT_LEVELS])
+{
+	const struct snpu_pt *pt = mmu->root;
+	int level;
+	u32 n = 0;
+
+	for (level = SNPU_PT_LEVELS - 1; pt; level--) {
+		u32 i = snpu_pt_index(va, level);
+
+		entries[n++] = snpu_pt_get(pt, i);
+		pt = pt->child ? pt->child[i] : NULL;
+	}
+	return n;
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -385,12 +508,15 @@ int snpu_mmu_init(struct snpu_mmu *mmu, struct snpu_device *snpu)
 		ida_free(&snpu->asids, asid);
 		return -ENOMEM;
 	}
+	mutex_init(&mmu->lock);
 	return 0;
 }
 
 /* Frees the tables. Either the card is gone, or no queue uses them and everything was unmapped. */
 void snpu_mmu_fini(struct snpu_mmu *mmu)
 {
+	lockdep_assert_held(&mmu->lock);
+
 	if (!mmu->root)
 		return;
 	snpu_pt_free(mmu->snpu, mmu->root);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DEV_QUERY. Answers come from what probe read and from counters; the card is not touched.
+ * DEV_QUERY. Answers come from what probe read and from counters; only for the engine's time the
+ * card is looked at.
  */
 #include <linux/capability.h>
 #include <linux/sizes.h>
@@ -9,6 +10,8 @@
 #include "snpu_drv.h"
 #include "snpu_gem.h"
 #include "snpu_isa.h"
+#include "snpu_uqueue.h"
+#include "snpu_user.h"
 
 /* The smallest structure a user can have. */
 #define SNPU_QUERY_MIN	8
@@ -46,6 +49,7 @@ static int snpu_query_info(struct snpu_device *snpu, struct drm_snpu_dev_query *
 		.max_jobs = SNPU_RING_SLOTS,
 		.max_regions = SNPU_REGION_COUNT,
 		.priorities = BIT(DRM_SNPU_PRIORITY_LOW) | BIT(DRM_SNPU_PRIORITY_NORMAL),
+		.user_slots = snpu_uqueue_slots(snpu),
 	};
 
 	if (capable(CAP_SYS_NICE))
@@ -81,7 +85,7 @@ static int snpu_query_engine(struct snpu_device *snpu, struct drm_snpu_dev_query
 	struct drm_snpu_query_engine engine = {
 		.engines = SNPU_GET(snpu->caps, CAPS, ENGINES),
 		.clock_khz = snpu->clock_khz,
-		.busy_ns = atomic64_read(&snpu->busy_ns),
+		.busy_ns = snpu_counters_busy(snpu),
 		.jobs = atomic64_read(&snpu->jobs_done),
 	};
 	u32 minor = SNPU_GET(snpu->hw_version, HW_VERSION, MINOR);
@@ -96,6 +100,14 @@ static int snpu_query_engine(struct snpu_device *snpu, struct drm_snpu_dev_query
 	return snpu_query_put(args, &engine, sizeof(engine));
 }
 
+static int snpu_query_limits(struct snpu_file *file, struct drm_snpu_dev_query *args)
+{
+	struct drm_snpu_query_limits limits;
+
+	snpu_user_limits(file->user, &limits);
+	return snpu_query_put(args, &limits, sizeof(limits));
+}
+
 int snpu_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct drm_snpu_dev_query *args = data;
@@ -108,6 +120,8 @@ int snpu_ioctl_dev_query(struct drm_device *drm, void *data, struct drm_file *fi
 		return snpu_query_memory(snpu, to_snpu_file(file), args);
 	case DRM_SNPU_QUERY_ENGINE:
 		return snpu_query_engine(snpu, args);
+	case DRM_SNPU_QUERY_LIMITS:
+		return snpu_query_limits(to_snpu_file(file), args);
 	default:
 		return -EINVAL;
 	}

@@ -10,12 +10,18 @@
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_print.h>
+#include <linux/eventfd.h>
 #include <linux/slab.h>
 
+#include "snpu_coredump.h"
 #include "snpu_device.h"
 #include "snpu_fence.h"
+#include "snpu_fw.h"
 #include "snpu_job.h"
 #include "snpu_queue.h"
+#include "snpu_slot.h"
+#include "snpu_trace.h"
+#include "snpu_uqueue.h"
 #include "snpu_vm.h"
 
 static void snpu_queue_free(struct kref *refs)
@@ -66,7 +72,7 @@ void snpu_queue_unuse(struct snpu_queue *queue)
 /* --- the ring --------------------------------------------------------------------------------- */
 
 /* The oldest job in the ring, or NULL. */
-static struct snpu_fence *snpu_queue_pop(struct snpu_queue *queue)
+struct snpu_fence *snpu_queue_pop(struct snpu_queue *queue)
 {
 	struct snpu_fence *fence;
 	u32 slot;
@@ -93,9 +99,10 @@ static void snpu_queue_stop_locked(struct snpu_queue *queue, u32 flag, int error
 	queue->stop_error = error;
 	queue->flags |= flag;
 	atomic_set(&queue->guilty, 1);
+	snpu_uqueue_event(queue);
 }
 
-static void snpu_queue_stop(struct snpu_queue *queue, u32 flag, int error)
+void snpu_queue_stop(struct snpu_queue *queue, u32 flag, int error)
 {
 	unsigned long flags;
 
@@ -108,7 +115,7 @@ static void snpu_queue_stop(struct snpu_queue *queue, u32 flag, int error)
  * The card is through with the ring of a stopped queue: its first job takes the blame, those behind
  * it are cancelled.
  */
-static void snpu_queue_cancel(struct snpu_queue *queue)
+void snpu_queue_cancel(struct snpu_queue *queue)
 {
 	struct snpu_fence *fence;
 	unsigned long flags;
@@ -117,17 +124,19 @@ static void snpu_queue_cancel(struct snpu_queue *queue)
 	spin_lock_irqsave(&queue->lock, flags);
 	error = queue->stop_error;
 	while ((fence = snpu_queue_pop(queue))) {
+		trace_snpu_done(queue, fence->base.seqno, error, NULL);
 		snpu_fence_signal(fence, error);
 		error = -ECANCELED;
 	}
 	spin_unlock_irqrestore(&queue->lock, flags);
 }
 
-static void snpu_queue_ring_doorbell(struct snpu_queue *queue, u32 tail)
+void snpu_queue_ring_doorbell(struct snpu_queue *queue, u32 tail)
 {
 	struct snpu_device *snpu = queue->snpu;
 
 	wmb();	/* the descriptor before the index */
+	trace_snpu_doorbell(queue, tail);
 	writel(tail, &snpu_queue_ctx(snpu, queue->slot)->tail);
 	wmb();	/* the index before the doorbell */
 	writel(tail, snpu->doorbells + queue->slot * SNPU_DOORBELL_STRIDE + SNPU_DB_TAIL);
@@ -145,21 +154,24 @@ static void snpu_queue_put_job(struct snpu_queue *queue, struct snpu_job_desc *d
 
 	lockdep_assert_held(&queue->lock);
 
-	if (!queue->stop_error && !queue->loaded)
+	if (!queue->stop_error && !queue->loaded && !queue->frozen)
 		snpu_queue_stop_locked(queue, DRM_SNPU_QUEUE_LOST, -EIO);
 	dma_fence_get(&fence->base);
 	slot = (queue->pushed - queue->base) % SNPU_RING_SLOTS;
 	if ((queue->stop_error && queue->retired == queue->pushed) ||
 	    drm_WARN_ON_ONCE(&snpu->drm, queue->ring[slot])) {
+		trace_snpu_done(queue, fence->base.seqno, error, NULL);
 		snpu_fence_signal(fence, error);
 		return;
 	}
 	queue->pushed++;
 	queue->ring[slot] = fence;
 	atomic_inc(&snpu->watchdog.pending);
-	if (queue->stop_error)
-		return;
 	desc->seqno = queue->pushed - queue->base;
+	fence->desc = desc;
+	snpu_coredump_event(snpu, SNPU_DUMP_EVENT_PUSH, queue->slot, queue->pushed);
+	if (queue->stop_error || !queue->loaded)
+		return;
 	memcpy_toio(snpu->ctl + SNPU_CTL_JOB(queue->slot, slot), desc, sizeof(*desc));
 	/*
 	 * The doorbell belongs to whoever owns the slot, so it is rung under the lock that says who
@@ -170,8 +182,7 @@ static void snpu_queue_put_job(struct snpu_queue *queue, struct snpu_job_desc *d
 
 /*
  * Hands a job to the card; @fence signals when it is over, which is at once when the queue has
- * stopped. Waits for a reset to end: a queue that has nothing on the card survives it, and its job
- * must not come in between, as it does when it depended on one that the reset ended.
+ * stopped. Waits for a reset to end, so that a job comes before it or after it.
  */
 void snpu_queue_push(struct snpu_queue *queue, struct snpu_job_desc *desc, struct snpu_fence *fence)
 {
@@ -194,15 +205,65 @@ void snpu_queue_push(struct snpu_queue *queue, struct snpu_job_desc *desc, struc
 	}
 }
 
-/* --- events, in the interrupt handler --------------------------------------------------------- */
+/* --- use of the engine ------------------------------------------------------------------------ */
 
-static void snpu_queue_account(struct snpu_queue *queue, u64 busy_ns, u64 cycles)
+/* @usage: since the queue was loaded. What it has more than was seen goes into the sums. */
+static void snpu_queue_account(struct snpu_queue *queue, const struct snpu_usage *usage)
 {
-	queue->busy_ns += busy_ns;
-	queue->cycles += cycles;
-	atomic64_add(busy_ns, &queue->snpu->busy_ns);
-	atomic64_inc(&queue->snpu->jobs_done);
+	struct snpu_usage *seen = &queue->seen;
+
+	lockdep_assert_held(&queue->lock);
+
+	if (usage->busy_ns > seen->busy_ns) {
+		queue->busy_ns += usage->busy_ns - seen->busy_ns;
+		seen->busy_ns = usage->busy_ns;
+	}
+	if (usage->cycles > seen->cycles) {
+		queue->cycles += usage->cycles - seen->cycles;
+		seen->cycles = usage->cycles;
+	}
 }
+
+/* Time with that of a job that is running or was preempted, cycles of stretches that are over. */
+void snpu_queue_refresh_locked(struct snpu_queue *queue)
+{
+	const struct snpu_usage usage = {
+		.busy_ns = snpu_counters_queue_busy(queue->snpu, queue->slot),
+		.cycles = readq(&snpu_queue_ctx(queue->snpu, queue->slot)->
+				counter[SNPU_COUNTER_CYCLES]),
+	};
+
+	if (usage.busy_ns != ~0ull && usage.cycles != ~0ull)	/* the card is not gone */
+		snpu_queue_account(queue, &usage);
+}
+
+/* Brings its sums up to date. The caller is inside drm_dev_enter(). */
+void snpu_queue_refresh(struct snpu_queue *queue)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	if (queue->loaded)
+		snpu_queue_refresh_locked(queue);
+	spin_unlock_irqrestore(&queue->lock, flags);
+}
+
+/* Before the card is reset: what it says about its queues means nothing afterwards. */
+void snpu_queues_refresh(struct snpu_device *snpu)
+{
+	u32 slot;
+
+	for (slot = 0; slot < SNPU_QUEUES; slot++) {
+		struct snpu_queue *queue = snpu_queue_at(snpu, slot);
+
+		if (!queue)
+			continue;
+		snpu_queue_refresh(queue);
+		snpu_queue_put(queue);
+	}
+}
+
+/* --- events, in the interrupt handler --------------------------------------------------------- */
 
 /* False: the event is about nothing that is on the card. */
 bool snpu_queue_job_done(struct snpu_device *snpu, const struct snpu_fw_event_JOB_DONE *ev)
@@ -210,29 +271,50 @@ bool snpu_queue_job_done(struct snpu_device *snpu, const struct snpu_fw_event_JO
 	struct snpu_queue *queue = snpu_queue_at(snpu, ev->queue);
 	struct snpu_fence *fence = NULL;
 	unsigned long flags;
-	bool cookie;
+	bool cookie, known;
 
 	if (!queue)
 		return false;
 	cookie = dma_fence_begin_signalling();
 	spin_lock_irqsave(&queue->lock, flags);
-	if (ev->seqno == queue->retired + 1 - queue->base)
+	known = queue->user && queue->loaded;
+	if (known) {
+		snpu_uqueue_refresh(queue);
+		snpu_uqueue_event(queue);
+	} else if (ev->seqno == queue->retired + 1 - queue->base) {
 		fence = snpu_queue_pop(queue);
+	}
 	if (fence) {
+		snpu_coredump_event(snpu, SNPU_DUMP_EVENT_DONE, queue->slot, queue->retired);
 		queue->completed++;
-		snpu_queue_account(queue, ev->busy_ns, ev->cycles);
+		queue->done.busy_ns += ev->busy_ns;
+		queue->done.cycles += ev->cycles;
+		snpu_queue_account(queue, &queue->done);
+		atomic64_inc(&snpu->jobs_done);
+		trace_snpu_done(queue, fence->base.seqno, 0, ev);
 		snpu_fence_signal(fence, 0);
 	}
 	spin_unlock_irqrestore(&queue->lock, flags);
 	dma_fence_end_signalling(cookie);
 	snpu_queue_put(queue);
-	return fence;
+	return known || fence;
 }
 
-/*
- * The card stopped the queue. It stays in its slot until it is destroyed, but the card touches
- * nothing of it.
- */
+/* The card stopped the queue; @seqno 0: no job is to blame. */
+void snpu_queue_fault_locked(struct snpu_queue *queue, u32 code, u64 seqno)
+{
+	lockdep_assert_held(&queue->lock);
+
+	memcpy_fromio(&queue->fault, &snpu_queue_ctx(queue->snpu, queue->slot)->fault,
+		      sizeof(queue->fault));
+	queue->fault.code = code;
+	queue->fault.seqno = seqno ? seqno + queue->base : 0;
+	trace_snpu_fault(queue);
+	snpu_coredump_event(queue->snpu, SNPU_DUMP_EVENT_FAULT, queue->slot, queue->fault.seqno);
+	snpu_queue_stop_locked(queue, DRM_SNPU_QUEUE_FAULTED, -EFAULT);
+}
+
+/* It stays in its slot until it is destroyed, but the card touches nothing of it. */
 bool snpu_queue_job_fault(struct snpu_device *snpu, const struct snpu_fw_event_JOB_FAULT *ev)
 {
 	struct snpu_queue *queue = snpu_queue_at(snpu, ev->queue);
@@ -245,158 +327,21 @@ bool snpu_queue_job_fault(struct snpu_device *snpu, const struct snpu_fw_event_J
 	spin_lock_irqsave(&queue->lock, flags);
 	stopped = queue->stop_error;
 	if (!stopped) {
-		memcpy_fromio(&queue->fault, &snpu_queue_ctx(snpu, ev->queue)->fault,
-			      sizeof(queue->fault));
-		queue->fault.code = ev->code;
-		queue->fault.seqno = ev->seqno ? ev->seqno + queue->base : 0;
-		snpu_queue_account(queue, ev->busy_ns, 0);
-		snpu_queue_stop_locked(queue, DRM_SNPU_QUEUE_FAULTED, -EFAULT);
+		snpu_queue_refresh_locked(queue);
+		if (!queue->user)
+			atomic64_inc(&snpu->jobs_done);
+		snpu_queue_fault_locked(queue, ev->code, ev->seqno);
+		snpu_uqueue_refresh(queue);
 	}
 	spin_unlock_irqrestore(&queue->lock, flags);
 	if (!stopped)
 		snpu_queue_cancel(queue);
 	dma_fence_end_signalling(cookie);
+	if (!stopped)
+		snpu_coredump_fault(queue);
 	drm_dbg(&snpu->drm, "%s: fault %u in job %llu\n", queue->name, ev->code, ev->seqno);
 	snpu_queue_put(queue);
 	return true;
-}
-
-/* --- on and off the card ---------------------------------------------------------------------- */
-
-static int snpu_queue_slot_take(struct snpu_queue *queue)
-{
-	struct snpu_device *snpu = queue->snpu;
-	u32 slot;
-
-	spin_lock_irq(&snpu->queues_lock);
-	for (slot = 0; slot < snpu->num_queues; slot++)
-		if (!snpu->queues[slot])
-			break;
-	if (slot < snpu->num_queues) {
-		refcount_inc(&queue->users);
-		snpu->queues[slot] = queue;
-		queue->slot = slot;
-	}
-	spin_unlock_irq(&snpu->queues_lock);
-	return slot < snpu->num_queues ? 0 : -ENOSPC;
-}
-
-static void snpu_queue_slot_release(struct snpu_queue *queue)
-{
-	struct snpu_device *snpu = queue->snpu;
-
-	spin_lock_irq(&snpu->queues_lock);
-	snpu->queues[queue->slot] = NULL;
-	spin_unlock_irq(&snpu->queues_lock);
-	queue->slot = -1;
-	complete_all(&queue->unloaded);
-	snpu_queue_unuse(queue);
-}
-
-/* Tells the firmware about the queue. The caller holds reset.sem and is inside drm_dev_enter(). */
-int snpu_queue_load(struct snpu_queue *queue)
-{
-	struct snpu_fw_cmd_QUEUE_CREATE cmd = {
-		.head.op = SNPU_FW_OP_QUEUE_CREATE,
-		.pt_root = snpu_vm_root(queue->vm),
-		.queue = queue->slot,
-		.priority = queue->priority,
-		.asid = snpu_vm_asid(queue->vm),
-		.slots = SNPU_RING_SLOTS,
-	};
-	int err;
-
-	lockdep_assert_held(&queue->snpu->reset.sem);
-
-	err = snpu_mbox_call(queue->snpu, &cmd.head, sizeof(cmd), NULL);
-	if (err)
-		return err;
-	spin_lock_irq(&queue->lock);
-	queue->base = queue->pushed;
-	queue->loaded = true;
-	spin_unlock_irq(&queue->lock);
-	return 0;
-}
-
-/* The firmware lets go of the queue; 0: the card holds nothing of it any more. */
-static int snpu_queue_unload_locked(struct snpu_queue *queue)
-{
-	struct snpu_fw_cmd_QUEUE_DESTROY cmd = { .head.op = SNPU_FW_OP_QUEUE_DESTROY };
-	int idx, err;
-
-	lockdep_assert_held(&queue->hw_lock);
-
-	if (queue->slot < 0)
-		return 0;
-	spin_lock_irq(&queue->lock);
-	queue->loaded = false;
-	spin_unlock_irq(&queue->lock);
-	if (!drm_dev_enter(&queue->snpu->drm, &idx))
-		return -ENODEV;
-	cmd.queue = queue->slot;
-	err = snpu_mbox_call(queue->snpu, &cmd.head, sizeof(cmd), NULL);
-	drm_dev_exit(idx);
-	if (err)
-		return err;
-	snpu_queue_cancel(queue);
-	snpu_queue_slot_release(queue);
-	return 0;
-}
-
-/*
- * When the firmware does not let go, the card is reset, which ends the queue; after an unplug
- * remove() ends it.
- */
-static void snpu_queue_unload(struct snpu_queue *queue)
-{
-	struct snpu_device *snpu = queue->snpu;
-	bool cookie = dma_fence_begin_signalling();
-	int err;
-
-	down_read(&snpu->reset.sem);
-	mutex_lock(&queue->hw_lock);
-	err = snpu_queue_unload_locked(queue);
-	mutex_unlock(&queue->hw_lock);
-	up_read(&snpu->reset.sem);
-	dma_fence_end_signalling(cookie);
-	if (err && err != -ENODEV && err != SNPU_MBOX_RESET)
-		snpu_reset_schedule(snpu, "the firmware did not let go of a queue");
-}
-
-/* A job of the queue hangs. */
-void snpu_queue_kill(struct snpu_queue *queue, u32 flag, int error)
-{
-	snpu_queue_stop(queue, flag, error);
-	snpu_queue_unload(queue);
-}
-
-/* The card forgot the queue, or is gone. Whoever calls made sure that nothing of it runs. */
-void snpu_queue_lost(struct snpu_queue *queue, int error)
-{
-	lockdep_assert_held_write(&queue->snpu->reset.sem);
-
-	snpu_queue_stop(queue, DRM_SNPU_QUEUE_LOST, error);
-	spin_lock_irq(&queue->lock);
-	queue->loaded = false;
-	spin_unlock_irq(&queue->lock);
-	snpu_queue_cancel(queue);
-	if (queue->slot >= 0)
-		snpu_queue_slot_release(queue);
-}
-
-/*
- * Before a reset: true when the queue has nothing on the card, so that it can be loaded again
- * afterwards.
- */
-bool snpu_queue_survives(struct snpu_queue *queue)
-{
-	bool survives;
-
-	spin_lock_irq(&queue->lock);
-	survives = queue->loaded && !queue->stop_error && queue->retired == queue->pushed;
-	queue->loaded = false;
-	spin_unlock_irq(&queue->lock);
-	return survives;
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -405,7 +350,7 @@ static void snpu_queue_retire_work(struct work_struct *work)
 {
 	struct snpu_queue *queue = container_of(work, struct snpu_queue, retire_work);
 
-	snpu_queue_unload(queue);
+	snpu_slot_unload(queue);
 	snpu_queue_unuse(queue);
 }
 
@@ -414,8 +359,14 @@ static void snpu_queue_teardown_work(struct work_struct *work)
 	struct snpu_queue *queue = container_of(work, struct snpu_queue, teardown_work);
 	struct snpu_device *snpu = queue->snpu;
 
-	drm_sched_entity_fini(&queue->entity);
-	drm_sched_fini(&queue->sched);
+	if (!queue->user) {
+		drm_sched_entity_fini(&queue->entity);
+		drm_sched_fini(&queue->sched);
+	}
+	if (queue->doorbell)
+		drm_gem_object_put(&queue->doorbell->base);
+	if (queue->eventfd)
+		eventfd_ctx_put(queue->eventfd);
 	snpu_vm_put(queue->vm);
 	mutex_destroy(&queue->submit_lock);
 	mutex_destroy(&queue->hw_lock);
@@ -448,8 +399,22 @@ static int snpu_queue_sched_init(struct snpu_queue *queue)
 	return err;
 }
 
+static int snpu_queue_user_init(struct snpu_queue *queue,
+				const struct drm_snpu_queue_create *args)
+{
+	struct snpu_doorbell *doorbell = snpu_doorbell_create(queue);
+
+	if (IS_ERR(doorbell))
+		return PTR_ERR(doorbell);
+	queue->doorbell = doorbell;
+	queue->slots = args->ring_slots;
+	queue->ring_va = args->ring_va;
+	queue->status_va = args->status_va;
+	return 0;
+}
+
 static struct snpu_queue *snpu_queue_alloc(struct snpu_device *snpu, struct snpu_vm *vm,
-					   u32 priority)
+					   const struct drm_snpu_queue_create *args)
 {
 	struct snpu_queue *queue = kzalloc(sizeof(*queue), GFP_KERNEL_ACCOUNT);
 	int err;
@@ -459,7 +424,10 @@ static struct snpu_queue *snpu_queue_alloc(struct snpu_device *snpu, struct snpu
 	kref_init(&queue->refs);
 	refcount_set(&queue->users, 1);
 	queue->snpu = snpu;
-	queue->priority = priority;
+	queue->priority = args->priority;
+	queue->hang_ms = args->hang_ms;
+	queue->user = args->flags & DRM_SNPU_QUEUE_USER;
+	queue->slots = SNPU_RING_SLOTS;
 	queue->slot = -1;
 	queue->fence_context = dma_fence_context_alloc(1);
 	snprintf(queue->name, sizeof(queue->name), "snpu-queue-%llu", queue->fence_context);
@@ -468,10 +436,14 @@ static struct snpu_queue *snpu_queue_alloc(struct snpu_device *snpu, struct snpu
 	mutex_init(&queue->hw_lock);
 	mutex_init(&queue->submit_lock);
 	init_completion(&queue->unloaded);
+	init_waitqueue_head(&queue->wait);
+	INIT_LIST_HEAD(&queue->waiters);
+	INIT_WORK(&queue->release_work, snpu_slot_release_work);
+	INIT_WORK(&queue->zap_work, snpu_slot_zap_work);
 	INIT_WORK(&queue->retire_work, snpu_queue_retire_work);
 	INIT_WORK(&queue->teardown_work, snpu_queue_teardown_work);
 
-	err = snpu_queue_sched_init(queue);
+	err = queue->user ? snpu_queue_user_init(queue, args) : snpu_queue_sched_init(queue);
 	if (err) {
 		snpu_queue_put(queue);
 		return ERR_PTR(err);
@@ -488,16 +460,16 @@ static int snpu_queue_try_start(struct snpu_queue *queue)
 	struct snpu_device *snpu = queue->snpu;
 	int err;
 
-	err = down_read_killable(&snpu->reset.sem);
+	err = snpu_pm_begin(snpu);
 	if (err)
 		return err;
-	err = snpu->reset.broken ? -EIO : snpu_queue_slot_take(queue);
+	err = snpu_fw_error(snpu) ?: snpu_slot_take(queue);
 	if (!err) {
-		err = snpu_queue_load(queue);
+		err = snpu_slot_load(queue, 0);
 		if (err)
-			snpu_queue_slot_release(queue);
+			snpu_slot_give(queue);
 	}
-	up_read(&snpu->reset.sem);
+	snpu_pm_end(snpu);
 	return err;
 }
 
@@ -506,15 +478,20 @@ static int snpu_queue_start(struct snpu_queue *queue)
 	struct snpu_device *snpu = queue->snpu;
 	int err;
 
-	do {
+	for (;;) {
 		reinit_completion(&queue->unloaded);
 		err = snpu_queue_try_start(queue);
-	} while (err == SNPU_MBOX_RESET);
+		if (err != SNPU_MBOX_RESET)
+			break;
+		wait_for_completion(&queue->unloaded);	/* its slot may be given away by a work */
+	}
 	switch (err) {
 	case 0:
+	case -EDQUOT:
 	case -EINTR:
 	case -EIO:
 	case -ENODEV:
+	case -ENOPKG:
 	case -ENOSPC:
 		return err;
 	default:
@@ -525,10 +502,11 @@ static int snpu_queue_start(struct snpu_queue *queue)
 	}
 }
 
-/* The caller is inside drm_dev_enter(). The queue holds a reference on @vm. */
-struct snpu_queue *snpu_queue_create(struct snpu_device *snpu, struct snpu_vm *vm, u32 priority)
+/* The caller is inside snpu_device_enter(). The queue holds a reference on @vm. */
+struct snpu_queue *snpu_queue_create(struct snpu_device *snpu, struct snpu_vm *vm,
+				     const struct drm_snpu_queue_create *args)
 {
-	struct snpu_queue *queue = snpu_queue_alloc(snpu, vm, priority);
+	struct snpu_queue *queue = snpu_queue_alloc(snpu, vm, args);
 	int err;
 
 	if (IS_ERR(queue))
@@ -557,6 +535,18 @@ void snpu_queue_destroy(struct snpu_queue *queue)
 	snpu_queue_unuse(queue);
 }
 
+/* The hardware slot that a process may ring now. */
+bool snpu_queue_rings(struct snpu_queue *queue, u32 *slot)
+{
+	bool rings;
+
+	spin_lock_irq(&queue->lock);
+	rings = queue->loaded && !queue->stop_error;
+	*slot = queue->slot;
+	spin_unlock_irq(&queue->lock);
+	return rings;
+}
+
 /* 0, or -ECANCELED when the queue takes no more jobs. */
 int snpu_queue_error(struct snpu_queue *queue)
 {
@@ -568,9 +558,13 @@ void snpu_queue_state(struct snpu_queue *queue, struct drm_snpu_queue_state *sta
 	const struct snpu_fault *fault = &queue->fault;
 
 	spin_lock_irq(&queue->lock);
+	snpu_uqueue_refresh(queue);
+	if (queue->loaded)
+		snpu_queue_refresh_locked(queue);
 	state->flags = queue->flags;
 	state->submitted = queue->submitted;
-	state->completed = queue->completed;
+	/* What a user queue finished counts the job that faulted. */
+	state->completed = queue->completed - (queue->user && fault->seqno);
 	state->busy_ns = queue->busy_ns;
 	state->fault_code = fault->code;
 	state->fault_job = fault->seqno;
@@ -581,5 +575,40 @@ void snpu_queue_state(struct snpu_queue *queue, struct drm_snpu_queue_state *sta
 	state->fault_access = fault->access;
 	state->fault_loop[0] = fault->loop_index[0];
 	state->fault_loop[1] = fault->loop_index[1];
+	state->resets = queue->resets;
 	spin_unlock_irq(&queue->lock);
+}
+
+static_assert((u32)SNPU_DUMP_QUEUE_FAULTED == DRM_SNPU_QUEUE_FAULTED);
+static_assert((u32)SNPU_DUMP_QUEUE_TIMEDOUT == DRM_SNPU_QUEUE_TIMEDOUT);
+static_assert((u32)SNPU_DUMP_QUEUE_LOST == DRM_SNPU_QUEUE_LOST);
+
+/* Both are zero. Any context, inside drm_dev_enter(). */
+void snpu_queue_dump(struct snpu_queue *queue, struct snpu_dump_queue *q, struct snpu_dump_job *j)
+{
+	unsigned long irqs;
+	u64 job;
+
+	spin_lock_irqsave(&queue->lock, irqs);
+	q->queue = queue->slot;
+	q->flags = queue->flags;
+	q->priority = queue->priority;
+	q->resets = queue->resets;
+	q->stop_error = queue->stop_error;
+	q->base = queue->base;
+	q->submitted = queue->submitted;
+	q->pushed = queue->pushed;
+	q->retired = queue->retired;
+	q->completed = queue->completed;
+	q->busy_ns = queue->busy_ns;
+	q->cycles = queue->cycles;
+	q->fault = queue->fault;
+	strscpy(q->name, queue->name);
+	job = queue->fault.code ? queue->fault.seqno : queue->retired + 1;
+	j->queue = queue->slot;
+	j->slot = (job - 1 - queue->base) % SNPU_RING_SLOTS;
+	if (job > queue->base && job <= queue->pushed && queue->slot >= 0)
+		memcpy_fromio(&j->desc, queue->snpu->ctl + SNPU_CTL_JOB(queue->slot, j->slot),
+			      sizeof(j->desc));
+	spin_unlock_irqrestore(&queue->lock, irqs);
 }

@@ -17,24 +17,43 @@
 #include "snpu_drv.h"
 #include "snpu_job.h"
 #include "snpu_queue.h"
+#include "snpu_trace.h"
 
-/* A sync object that a job will signal. */
+/**
+ * struct snpu_submit_signal - A sync object that a job will signal.
+ */
 struct snpu_submit_signal {
+	/** @syncobj: With a reference. */
 	struct drm_syncobj *syncobj;
-	struct dma_fence_chain *chain;	/* NULL: binary */
+	/** @chain: What the new point needs; NULL: binary. */
+	struct dma_fence_chain *chain;
+	/** @point: On the timeline. */
 	u64 point;
 };
 
+/**
+ * struct snpu_submit_job - A job that was not handed to the scheduler yet.
+ */
 struct snpu_submit_job {
+	/** @job: NULL when it was. */
 	struct snpu_job *job;
+	/** @signals: What it will signal. */
 	struct snpu_submit_signal *signals;
+	/** @n_signals: Number of @signals. */
 	u32 n_signals;
 };
 
+/**
+ * struct snpu_submit - One call of SUBMIT.
+ */
 struct snpu_submit {
+	/** @file: Of the caller. */
 	struct drm_file *file;
+	/** @queue: In use by this call. */
 	struct snpu_queue *queue;
-	struct snpu_submit_job *jobs;	/* [n] */
+	/** @jobs: Its jobs, in order. */
+	struct snpu_submit_job *jobs;
+	/** @n: Number of @jobs. */
 	u32 n;
 };
 
@@ -272,8 +291,10 @@ static int snpu_submit_commit(struct snpu_submit *s)
 	mutex_lock(&queue->submit_lock);
 	err = snpu_queue_error(queue);
 	if (!err) {
-		for (k = 0; k < s->n; k++)
+		for (k = 0; k < s->n; k++) {
 			snpu_job_arm(s->jobs[k].job);
+			trace_snpu_submit(queue);
+		}
 		spin_lock_irq(&queue->lock);
 		queue->submitted += s->n;
 		spin_unlock_irq(&queue->lock);
@@ -308,15 +329,17 @@ int snpu_ioctl_submit(struct drm_device *drm, void *data, struct drm_file *file)
 			       DRM_SNPU_SUBMIT_MAX_JOBS);
 	if (err)
 		return err;
-	if (!drm_dev_enter(drm, &idx))
+	if (!snpu_device_enter(to_snpu(drm), &idx))
 		return -ENODEV;
 	err = -ENOENT;
 	s.queue = snpu_file_queue(to_snpu_file(file), args->queue_id);
-	if (s.queue && snpu_queue_use(s.queue)) {
+	if (s.queue && s.queue->user) {
+		err = -EINVAL;
+	} else if (s.queue && snpu_queue_use(s.queue)) {
 		err = snpu_submit_jobs(&s, &args->jobs);
 		snpu_queue_unuse(s.queue);
 	}
-	drm_dev_exit(idx);
+	snpu_device_exit(to_snpu(drm), idx);
 	if (s.queue)
 		snpu_queue_put(s.queue);
 	return err;

@@ -6,7 +6,7 @@
  * and invalidates. The reservation locks hold the buffers until the card can no longer reach them.
  *
  * Jobs need no list of buffers: what is bound stays allocated, and what is unbound cannot be
- * reached.
+ * reached. An imported buffer that its exporter takes away stays bound, but leads nowhere.
  */
 #include <drm/drm_drv.h>
 #include <drm/drm_exec.h>
@@ -16,22 +16,36 @@
 
 #include "snpu_device.h"
 #include "snpu_gem.h"
+#include "snpu_trace.h"
+#include "snpu_user.h"
 #include "snpu_vm.h"
 
 /* Driver bits of &drm_gpuva.flags: what programs may do. */
 #define SNPU_VA_READ	(DRM_GPUVA_USERBITS << 0)
 #define SNPU_VA_WRITE	(DRM_GPUVA_USERBITS << 1)
 
-/* One operation under way; everything it may need to allocate. */
+/**
+ * struct snpu_vm_change - One operation under way; everything it may need to allocate.
+ */
 struct snpu_vm_change {
+	/** @vm: Where. */
 	struct snpu_vm *vm;
-	u64 va, size;
-	struct snpu_bo *bo;		/* NULL: unmap */
+	/** @va: First address. */
+	u64 va;
+	/** @size: Bytes. */
+	u64 size;
+	/** @bo: What to map; NULL: unmap. */
+	struct snpu_bo *bo;
+	/** @offset: Of the mapping in @bo. */
 	u64 offset;
-	u32 va_flags;			/* SNPU_VA_* */
+	/** @va_flags: SNPU_VA_* of the mapping. */
+	u32 va_flags;
+	/** @vm_bo: What connects @bo with @vm. */
 	struct drm_gpuvm_bo *vm_bo;
-	struct drm_gpuva *spare[3];	/* the new mapping, and the two halves of one that is cut */
-	struct list_head dead;		/* mappings that were removed, see snpu_vm_bury() */
+	/** @spare: The new mapping, and the two halves of one that is cut. */
+	struct drm_gpuva *spare[3];
+	/** @dead: Mappings that were removed, see snpu_vm_bury(). */
+	struct list_head dead;
 };
 
 static struct snpu_vm *to_snpu_vm(struct drm_gpuvm *gpuvm)
@@ -145,6 +159,7 @@ static void snpu_vm_free(struct drm_gpuvm *gpuvm)
 	struct snpu_vm *vm = to_snpu_vm(gpuvm);
 
 	atomic_dec(&vm->snpu->objects.n_vms);
+	mutex_destroy(&vm->mmu.lock);
 	mutex_destroy(&vm->lock);
 	kfree(vm);
 }
@@ -186,9 +201,10 @@ static int snpu_vm_change_lock(struct snpu_vm_change *change, struct drm_exec *e
 	drm_exec_init(exec, DRM_EXEC_INTERRUPTIBLE_WAIT | DRM_EXEC_IGNORE_DUPLICATES, 0);
 	drm_exec_until_all_locked(exec) {
 		err = 0;
-		if (change->bo)
+		if (change->bo) {
 			err = drm_exec_lock_obj(exec, &change->bo->base.base);
-		drm_exec_retry_on_contention(exec);
+			drm_exec_retry_on_contention(exec);
+		}
 		if (!err)
 			err = drm_gpuvm_prepare_range(&change->vm->base, exec, change->va,
 						      change->size, 0);
@@ -210,14 +226,18 @@ static int snpu_vm_change_map(struct snpu_vm_change *change)
 	};
 	int err;
 
+	/* Under the reservation: the exporter may have taken the memory away. */
+	if (!change->bo->extents)
+		return -ENODEV;
 	err = snpu_mmu_prepare_map(&vm->mmu, change->va, change->size, change->bo, change->offset);
+	if (!err) {
+		change->vm_bo = drm_gpuvm_bo_obtain_locked(&vm->base, &change->bo->base.base);
+		err = PTR_ERR_OR_ZERO(change->vm_bo);
+	}
 	if (err) {
-		vm->mmu.stale = true;	/* so that the tables it did make are pruned */
+		vm->mmu.stale = true;	/* so that the tables that were made are pruned */
 		return err;
 	}
-	change->vm_bo = drm_gpuvm_bo_obtain_locked(&vm->base, &change->bo->base.base);
-	if (IS_ERR(change->vm_bo))
-		return PTR_ERR(change->vm_bo);
 	err = drm_gpuvm_sm_map(&vm->base, change, &req);
 	drm_gpuvm_bo_put(change->vm_bo);
 	return err;
@@ -249,8 +269,10 @@ static int snpu_vm_change_do(struct snpu_vm_change *change)
 		goto out_free;
 	err = snpu_vm_change_lock(change, &exec);
 	if (!err) {
+		mutex_lock(&vm->mmu.lock);
 		err = change->bo ? snpu_vm_change_map(change) : snpu_vm_change_unmap(change);
 		snpu_mmu_finish(&vm->mmu, change->va, change->size);
+		mutex_unlock(&vm->mmu.lock);
 	}
 	drm_exec_fini(&exec);
 	mutex_unlock(&vm->lock);
@@ -296,17 +318,18 @@ static int snpu_vm_bind_map(struct snpu_vm *vm, struct drm_file *file,
 		.va_flags = (op->flags & DRM_SNPU_VM_BIND_READ ? SNPU_VA_READ : 0) |
 			    (op->flags & DRM_SNPU_VM_BIND_WRITE ? SNPU_VA_WRITE : 0),
 	};
-	struct drm_gem_object *obj = drm_gem_object_lookup(file, op->handle);
 	int err = -EINVAL;
 
-	if (!obj)
+	change.bo = snpu_bo_lookup(file, op->handle);
+	if (!change.bo)
 		return -ENOENT;
-	change.bo = to_snpu_bo(obj);
-	if (snpu_range_ok(op->bo_offset, op->size, obj->size))
+	if (change.bo->read_only && op->flags & DRM_SNPU_VM_BIND_WRITE)
+		err = -EACCES;
+	else if (snpu_range_ok(op->bo_offset, op->size, change.bo->base.base.size))
 		err = snpu_bo_make_reachable(change.bo);
 	if (!err)
 		err = snpu_vm_change_do(&change);
-	drm_gem_object_put(obj);
+	drm_gem_object_put(&change.bo->base.base);
 	return err;
 }
 
@@ -314,19 +337,44 @@ static int snpu_vm_bind_map(struct snpu_vm *vm, struct drm_file *file,
 int snpu_vm_bind_op(struct snpu_vm *vm, struct drm_file *file, const struct drm_snpu_vm_bind_op *op)
 {
 	struct snpu_vm_change change = { .vm = vm, .va = op->va, .size = op->size };
+	u64 start_ns = ktime_get_ns();
 	int err = snpu_vm_bind_check(op);
 
-	if (err)
-		return err;
-	if (op->op == DRM_SNPU_VM_BIND_MAP)
-		return snpu_vm_bind_map(vm, file, op);
-	return snpu_vm_change_do(&change);
+	if (!err && op->op == DRM_SNPU_VM_BIND_MAP)
+		err = snpu_vm_bind_map(vm, file, op);
+	else if (!err)
+		err = snpu_vm_change_do(&change);
+	trace_snpu_vm_bind(vm->snpu, snpu_vm_asid(vm), op, ktime_get_ns() - start_ns, err);
+	return err;
+}
+
+/*
+ * The exporter of a buffer takes its memory away, and holds its reservation. What is mapped are
+ * whole pages of the tables, so nothing here can fail.
+ */
+void snpu_vm_cut_bo(struct snpu_bo *bo)
+{
+	struct drm_gpuvm_bo *vm_bo;
+	struct drm_gpuva *va;
+
+	dma_resv_assert_held(bo->base.base.resv);
+
+	drm_gem_for_each_gpuvm_bo(vm_bo, &bo->base.base) {
+		struct snpu_mmu *mmu = &to_snpu_vm(vm_bo->vm)->mmu;
+
+		drm_gpuvm_bo_for_each_va(va, vm_bo) {
+			mutex_lock(&mmu->lock);
+			snpu_mmu_unmap(mmu, va->va.addr, va->va.range);
+			snpu_mmu_finish(mmu, va->va.addr, va->va.range);
+			mutex_unlock(&mmu->lock);
+		}
+	}
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-/* The caller is inside drm_dev_enter(). */
-struct snpu_vm *snpu_vm_create(struct snpu_device *snpu)
+/* The caller is inside drm_dev_enter(). -EDQUOT: @user has no more address spaces to get. */
+struct snpu_vm *snpu_vm_create(struct snpu_device *snpu, struct snpu_user *user)
 {
 	struct drm_gem_object *resv_obj;
 	struct snpu_vm *vm;
@@ -335,10 +383,13 @@ struct snpu_vm *snpu_vm_create(struct snpu_device *snpu)
 	vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
+	err = snpu_user_charge(user, SNPU_ITEM_VM);
+	if (err)
+		goto err_free;
 	resv_obj = drm_gpuvm_resv_object_alloc(&snpu->drm);
 	if (!resv_obj) {
 		err = -ENOMEM;
-		goto err_free;
+		goto err_uncharge;
 	}
 	err = snpu_mmu_init(&vm->mmu, snpu);
 	if (err)
@@ -347,6 +398,7 @@ struct snpu_vm *snpu_vm_create(struct snpu_device *snpu)
 	kref_init(&vm->refs);
 	mutex_init(&vm->lock);
 	vm->snpu = snpu;
+	vm->user = snpu_user_get(user);
 	drm_gpuvm_init(&vm->base, "snpu-vm", 0, &snpu->drm, resv_obj, SNPU_VA_START,
 		       SNPU_VA_END - SNPU_VA_START, 0, 0, &snpu_vm_ops);
 	drm_gem_object_put(resv_obj);
@@ -358,6 +410,8 @@ struct snpu_vm *snpu_vm_create(struct snpu_device *snpu)
 
 err_put_resv:
 	drm_gem_object_put(resv_obj);
+err_uncharge:
+	snpu_user_uncharge(user, SNPU_ITEM_VM);
 err_free:
 	kfree(vm);
 	return ERR_PTR(err);
@@ -406,13 +460,15 @@ static void snpu_vm_release(struct kref *refs)
 	 */
 	mutex_lock(&snpu->objects.lock);
 	list_del(&vm->link);
-	mutex_lock(&vm->lock);
+	mutex_lock(&vm->mmu.lock);
 	vm->mmu.stale = true;
 	snpu_mmu_finish(&vm->mmu, 0, 0);
 	snpu_mmu_fini(&vm->mmu);
-	mutex_unlock(&vm->lock);
+	mutex_unlock(&vm->mmu.lock);
 	mutex_unlock(&snpu->objects.lock);
 
+	snpu_user_uncharge(vm->user, SNPU_ITEM_VM);
+	snpu_user_put(vm->user);
 	snpu_vm_unbind_all(vm);
 	drm_gpuvm_put(&vm->base);
 }
@@ -432,19 +488,30 @@ void snpu_vm_unmap_all(struct snpu_device *snpu)
 
 	mutex_lock(&snpu->objects.lock);
 	list_for_each_entry(vm, &snpu->objects.vms, link) {
-		mutex_lock(&vm->lock);
+		mutex_lock(&vm->mmu.lock);
 		snpu_mmu_fini(&vm->mmu);
-		mutex_unlock(&vm->lock);
+		mutex_unlock(&vm->mmu.lock);
 	}
+	mutex_unlock(&snpu->objects.lock);
+}
+
+/* Of all address spaces of a card; see snpu_mmu_count_leaves(). */
+void snpu_vm_count_leaves(struct snpu_device *snpu, u64 leaves[3])
+{
+	struct snpu_vm *vm;
+
+	mutex_lock(&snpu->objects.lock);
+	list_for_each_entry(vm, &snpu->objects.vms, link)
+		snpu_mmu_count_leaves(&vm->mmu, leaves);
 	mutex_unlock(&snpu->objects.lock);
 }
 
 /* A queue is about to use it. */
 void snpu_vm_set_live(struct snpu_vm *vm)
 {
-	mutex_lock(&vm->lock);
+	mutex_lock(&vm->mmu.lock);
 	vm->mmu.live = true;
-	mutex_unlock(&vm->lock);
+	mutex_unlock(&vm->mmu.lock);
 }
 
 /* For a queue, which keeps the tables; the caller holds off remove(). */
@@ -456,4 +523,37 @@ u64 snpu_vm_root(const struct snpu_vm *vm)
 u32 snpu_vm_asid(const struct snpu_vm *vm)
 {
 	return vm->mmu.asid;
+}
+
+/* --- for who looks at a failure --------------------------------------------------------------- */
+
+u32 snpu_vm_walk(struct snpu_vm *vm, u64 va, u64 entries[SNPU_PT_LEVELS])
+{
+	u32 n;
+
+	mutex_lock(&vm->lock);
+	n = snpu_mmu_walk(&vm->mmu, va, entries);
+	mutex_unlock(&vm->lock);
+	return n;
+}
+
+/* Reads what programs would see. False: not all of it is mapped, or in reach of the CPU. */
+bool snpu_vm_peek(struct snpu_vm *vm, u64 va, void *buf, u32 size)
+{
+	bool done = true;
+
+	mutex_lock(&vm->lock);
+	while (size && done) {
+		u32 n = min_t(u32, size, PAGE_SIZE - va % PAGE_SIZE);
+		struct drm_gpuva *map = drm_gpuva_find_first(&vm->base, va, n);
+
+		done = map && map->va.addr <= va && va + n - map->va.addr <= map->va.range &&
+		       snpu_bo_peek(to_snpu_bo(map->gem.obj), map->gem.offset + va - map->va.addr,
+				    buf, n);
+		va += n;
+		buf += n;
+		size -= n;
+	}
+	mutex_unlock(&vm->lock);
+	return done;
 }

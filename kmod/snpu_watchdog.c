@@ -14,6 +14,8 @@
 
 #include "snpu_device.h"
 #include "snpu_queue.h"
+#include "snpu_slot.h"
+#include "snpu_uqueue.h"
 #include "snpu_watchdog.h"
 
 /* A firmware that misses so many heartbeats is not just on a busy machine. */
@@ -21,14 +23,28 @@
 
 static unsigned long snpu_watchdog_period(const struct snpu_watchdog *dog)
 {
-	return msecs_to_jiffies(clamp(READ_ONCE(dog->limit_ms) / 4, 20u, 1000u));
+	u32 limit_ms = min(READ_ONCE(dog->limit_ms), READ_ONCE(dog->queue_ms) ?: U32_MAX);
+
+	return msecs_to_jiffies(clamp(limit_ms / 4, 20u, 1000u));
 }
 
-static bool snpu_watchdog_late(const struct snpu_watchdog *dog, unsigned long since, u32 least_ms)
+static bool snpu_watchdog_late(unsigned long since, u32 limit_ms)
 {
-	u32 limit_ms = max(READ_ONCE(dog->limit_ms), least_ms);
-
 	return time_after(jiffies, since + msecs_to_jiffies(limit_ms));
+}
+
+/* The limit of the queue on the engine. */
+static u32 snpu_watchdog_limit(struct snpu_device *snpu, u32 slot)
+{
+	struct snpu_queue *queue = snpu_queue_at(snpu, slot);
+	u32 queue_ms = 0;
+
+	if (queue) {
+		queue_ms = queue->hang_ms;
+		snpu_queue_put(queue);
+	}
+	WRITE_ONCE(snpu->watchdog.queue_ms, queue_ms);
+	return queue_ms ?: READ_ONCE(snpu->watchdog.limit_ms);
 }
 
 /* Why the firmware needs a reset, or NULL. */
@@ -45,7 +61,7 @@ static const char *snpu_watchdog_core(struct snpu_device *snpu)
 	return NULL;
 }
 
-static void snpu_watchdog_hang(struct snpu_device *snpu, u32 slot)
+static void snpu_watchdog_hang(struct snpu_device *snpu, u32 slot, u32 limit_ms)
 {
 	struct snpu_queue *queue = snpu_queue_at(snpu, slot);
 
@@ -54,8 +70,11 @@ static void snpu_watchdog_hang(struct snpu_device *snpu, u32 slot)
 		return;
 	}
 	drm_warn(&snpu->drm, "%s: its job made no progress for %u ms; the queue is stopped\n",
-		 queue->name, READ_ONCE(snpu->watchdog.limit_ms));
-	snpu_queue_kill(queue, DRM_SNPU_QUEUE_TIMEDOUT, -ETIME);
+		 queue->name, limit_ms);
+	atomic_inc(&snpu->reset.kills);
+	snpu_coredump_event(snpu, SNPU_DUMP_EVENT_KILL, slot, 0);
+	snpu_coredump_take(snpu, SNPU_DUMP_HANG, "its job made no progress", queue);
+	snpu_slot_kill(queue, DRM_SNPU_QUEUE_TIMEDOUT, -ETIME);
 	snpu_queue_put(queue);
 }
 
@@ -63,8 +82,14 @@ static void snpu_watchdog_progress(struct snpu_device *snpu)
 {
 	struct snpu_watchdog *dog = &snpu->watchdog;
 	u32 slot = readl(&snpu_fw_header(snpu)->running_queue);
+	bool work = snpu_uqueue_work(snpu, NULL) || atomic_read(&dog->pending);
 	u64 progress = 0, done = atomic64_read(&snpu->jobs_done);
+	u32 limit_ms = snpu_watchdog_limit(snpu, slot);
 
+	if (xchg(&dog->forced, false) && slot < SNPU_QUEUES) {
+		snpu_watchdog_hang(snpu, slot, limit_ms);
+		return;
+	}
 	/*
 	 * Short jobs may be over between any two looks, so an idle engine says nothing as long as
 	 * jobs end.
@@ -78,9 +103,9 @@ static void snpu_watchdog_progress(struct snpu_device *snpu)
 		dog->progress = progress;
 		dog->done = done;
 		dog->progress_at = jiffies;
-	} else if (atomic_read(&dog->pending) && snpu_watchdog_late(dog, dog->progress_at, 0)) {
+	} else if (work && snpu_watchdog_late(dog->progress_at, limit_ms)) {
 		dog->progress_at = jiffies;
-		snpu_watchdog_hang(snpu, slot);
+		snpu_watchdog_hang(snpu, slot, limit_ms);
 	}
 }
 
@@ -99,8 +124,9 @@ static void snpu_watchdog_tick(struct snpu_device *snpu)
 			dog->heartbeat_at = jiffies;
 			/* Progress is as old as the heartbeat: a silent firmware blames no job. */
 			snpu_watchdog_progress(snpu);
-		} else if (snpu_watchdog_late(dog, dog->heartbeat_at,
-					      SNPU_WATCHDOG_SILENT_MS)) {
+		} else if (snpu_watchdog_late(dog->heartbeat_at,
+					      max_t(u32, READ_ONCE(dog->limit_ms),
+						    SNPU_WATCHDOG_SILENT_MS))) {
 			reason = "the firmware's heartbeat stopped";
 		}
 	}
@@ -119,14 +145,14 @@ static void snpu_watchdog_work(struct work_struct *work)
 	bool cookie = dma_fence_begin_signalling();
 	int idx;
 
-	if (drm_dev_enter(&snpu->drm, &idx)) {
-		if (!snpu->reset.broken)
+	if (snpu_device_enter_awake(snpu, &idx)) {
+		if (!snpu_fw_error(snpu))
 			snpu_watchdog_tick(snpu);
-		if (atomic_read(&dog->pending))
+		if (atomic_read(&dog->pending) || READ_ONCE(snpu->doorbell.awake))
 			snpu_watchdog_arm(snpu);
 		else
 			dog->fresh = false;
-		drm_dev_exit(idx);
+		snpu_device_exit(snpu, idx);
 	}
 	dma_fence_end_signalling(cookie);
 }
@@ -144,10 +170,39 @@ void snpu_watchdog_kick(struct snpu_device *snpu)
 	mod_delayed_work(snpu->reset.wq, &snpu->watchdog.work, 0);
 }
 
+/*
+ * For tests: the job on the engine is taken for one that hangs. False: there is none. The caller is
+ * inside snpu_device_enter().
+ */
+bool snpu_watchdog_force(struct snpu_device *snpu)
+{
+	struct snpu_watchdog *dog = &snpu->watchdog;
+
+	if (readl(&snpu_fw_header(snpu)->running_queue) >= SNPU_QUEUES)
+		return false;
+	WRITE_ONCE(dog->forced, true);
+	snpu_watchdog_kick(snpu);
+	flush_delayed_work(&dog->work);
+	return true;
+}
+
 /* After a reset, on its workqueue: what was seen before means nothing. */
 void snpu_watchdog_restart(struct snpu_device *snpu)
 {
 	snpu->watchdog.fresh = false;
+}
+
+/* It does not look until snpu_watchdog_resume(), and then as if for the first time. */
+void snpu_watchdog_pause(struct snpu_device *snpu)
+{
+	disable_delayed_work_sync(&snpu->watchdog.work);
+}
+
+void snpu_watchdog_resume(struct snpu_device *snpu)
+{
+	snpu->watchdog.fresh = false;
+	enable_delayed_work(&snpu->watchdog.work);
+	snpu_watchdog_arm(snpu);
 }
 
 /* Disabled, until probe knows that there is something to watch. */

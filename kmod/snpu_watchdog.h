@@ -11,6 +11,8 @@
 struct snpu_device;
 
 #define SNPU_WATCHDOG_LIMIT_MS	10000
+/* Progress is known at every heartbeat of the firmware; a limit has to be some of them. */
+#define SNPU_WATCHDOG_LEAST_MS	500
 
 /**
  * struct snpu_watchdog - State of the watchdog; what has no other note belongs to its work.
@@ -22,12 +24,16 @@ struct snpu_watchdog {
 	atomic_t pending;
 	/** @limit_ms: No progress for so long is a hang; changed through debugfs. */
 	u32 limit_ms;
+	/** @forced: The next look finds a hang; set through debugfs. */
+	bool forced;
 	/** @fresh: The members below are of this stretch of work. */
 	bool fresh;
 	/** @heartbeat: Last seen. */
 	u64 heartbeat;
 	/** @heartbeat_at: When it changed, in jiffies. */
 	unsigned long heartbeat_at;
+	/** @queue_ms: Limit of the queue on the engine. */
+	u32 queue_ms;
 	/** @slot: Queue on the engine, last seen. */
 	u32 slot;
 	/** @progress: Packets of its job, last seen. */
@@ -41,7 +47,10 @@ struct snpu_watchdog {
 void snpu_watchdog_init(struct snpu_device *snpu);
 void snpu_watchdog_arm(struct snpu_device *snpu);
 void snpu_watchdog_kick(struct snpu_device *snpu);
+bool snpu_watchdog_force(struct snpu_device *snpu);
 void snpu_watchdog_restart(struct snpu_device *snpu);
 void snpu_watchdog_fini(struct snpu_device *snpu);
+void snpu_watchdog_pause(struct snpu_device *snpu);
+void snpu_watchdog_resume(struct snpu_device *snpu);
 
 #endif
