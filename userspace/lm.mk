@@ -70,5 +70,5 @@ $(O)/tests/unit/lm_test.o $(O)/tests/unit/lm_loss_test.o: ALL_CFLAGS += $(shell 
 # A model of the full 7B shape: minutes, and tens of gigabytes in LM_7B_DIR.
 LM_7B_DIR ?= $(O)/7b
 .PHONY: bench-lm-7b
-bench-lm-7b: $(SNPU_BIN)	## a random model of the 7B shape: loading, converting, generating; seconds, memory, tokens/s
+bench-lm-7b: $(O)/tools/snpu/snpu	## a random model of the 7B shape: loading, converting, generating; seconds, memory, tokens/s
 	$(Q)mkdir -p $(LM_7B_DIR) && tests/bench/lm_7b.py $(O) $(LM_7B_DIR)

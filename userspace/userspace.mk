@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: MIT
-# libsnpu: what runs in the user's process. libsnpu.so.1 holds everything but the NIR loader, which is a shared object
-# of its own because HDF5 brings curl and ssl with it. libsnpu.a is the same objects, for tests that look inside.
+# libsnpu: what runs in the user's process. libsnpu.so.1 holds everything but the readers of networks and events, which are a shared
+# object of their own: who builds models by calls needs neither them nor zlib, lz4 and zstd. libsnpu.a is the same objects, for tests that look inside.
 # The SIMD kernels are compiled for their machine and chosen at run time; nothing else may use more than the baseline.
 
 ALL_CFLAGS += -Iuserspace
 
 SNPU_SRCS = $(wildcard userspace/core/*.c userspace/device/*.c userspace/backend/*.c userspace/backend/*/*.c userspace/kernels/*.c \
-	      userspace/graph/*.c userspace/load/*.c userspace/lower/*.c userspace/sched/*.c userspace/lm/*.c)
+	      userspace/graph/*.c userspace/load/*.c userspace/lower/*.c userspace/sched/*.c userspace/lm/*.c userspace/pop/*.c)
 SNPU_OBJS = $(SNPU_SRCS:.c=.o) $(ENGINE_OBJS)
 SNPU_LIBS = $(shell $(PKG_CONFIG) --libs libdrm libzip jansson libpcre2-8 libutf8proc) -lpthreadpool -lm
-NIR_OBJS  = $(patsubst %.c,%.o,$(wildcard userspace/load/nir/*.c))
-NIR_LIBS  = -lz -lm
+NIR_OBJS  = $(patsubst %.c,%.o,$(wildcard userspace/load/nir/*.c userspace/load/events/*.c))
+NIR_LIBS  = $(shell $(PKG_CONFIG) --libs liblz4 libzstd) -lz -lm
 
 CFLAGS_userspace/kernels/scalar.o := -fno-tree-vectorize
 CFLAGS_userspace/kernels/scalar_lm.o := -fno-tree-vectorize
+CFLAGS_userspace/backend/cpu/exec.o := -fno-tree-vectorize	# counters were just stored one by one: loading two at a time waits for both
+CFLAGS_userspace/kernels/scalar_quant.o := -fno-tree-vectorize
 CFLAGS_userspace/kernels/spmv_plan.o := -O3
+CFLAGS_userspace/core/finite.o := -O3
+CFLAGS_userspace/load/array.o := -O3
 CFLAGS_userspace/kernels/avx2.o := -mavx2 -mno-fma
 CFLAGS_userspace/kernels/avx512.o := -mavx512f -mavx512bw -mavx512dq -mavx512vl
 CFLAGS_userspace/kernels/avx512_vnni.o := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
@@ -57,13 +61,15 @@ $(O)/$(AVX512_EMU) $(O)/$(AVX512VNNI_EMU): $(O)/tests/%_emulated.o: userspace/ke
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-psabi -mavx2 -mno-fma -DSNPU_AVX512_EMULATED -MMD -MP -c $< -o $@
 
-UNIT_TESTS += program device kernels_lm
+UNIT_TESTS += program device kernels_lm kernels_neuron
 program_OBJS = userspace/libsnpu.a
 device_OBJS  = userspace/libsnpu.a
 kernels_lm_OBJS = $(AVX512_EMU) $(AVX512VNNI_EMU) userspace/libsnpu.a
+kernels_neuron_OBJS = $(AVX512_EMU) userspace/libsnpu.a
 program_LIBS = $(SNPU_LIBS)
 device_LIBS  = $(SNPU_LIBS)
 kernels_lm_LIBS = -lm
+kernels_neuron_LIBS = -lm
 
 .PHONY: check-symbols
 check-symbols: $(LIBSNPU) $(LIBNIR)	## what the libraries export
@@ -71,7 +77,7 @@ check-symbols: $(LIBSNPU) $(LIBNIR)	## what the libraries export
 CHECK += check-symbols
 
 # The conformance suite: one set of tests, every backend. The card's variants need /dev/accel and are run in the VM.
-CONF_TESTS = packets neurons lm attention faults lm_faults queues
+CONF_TESTS = packets images sparse neurons quant lm attention faults lm_faults queues
 CONF_BINS  = $(CONF_TESTS:%=$(O)/tests/conformance/%_test)
 $(CONF_BINS): %: %.o $(O)/tests/conformance/conf.o $(O)/$(AVX512_EMU) $(LIBSNPU_A)
 	$(call say,LD,$(@:$(O)/%=%))
@@ -82,7 +88,13 @@ check-conformance: $(CONF_BINS)	## the command set on every backend of the host
 	$(Q)tests/run-tap.sh $(CONF_BINS:%="% .cpu_ .sim")
 CHECK += check-conformance
 
+# What the library says when a card runs out of something; it runs in the VM.
+$(O)/tests/e2e/card_limits: %: %.o $(LIBSNPU_A)
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(SNPU_LIBS) -o $@
+
 include userspace/model.mk
+include userspace/events.mk
 include userspace/lm.mk
 include userspace/tokenizer.mk
 
@@ -102,6 +114,23 @@ bench-kernels: $(O)/tests/bench/kernels	## speed of the CPU kernels against a me
 $(O)/tests/bench/kernels: $(O)/tests/bench/kernels.o $(LIBSNPU_A)
 	$(call say,LD,$(@:$(O)/%=%))
 	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(SNPU_LIBS) -o $@
+
+.PHONY: bench-cuba
+bench-cuba: $(O)/tests/bench/cuba	## CUBA with 4,000 to 1,000,000 neurons on the CPU, beside probes and Brian2
+	$(Q)$<
+$(O)/tests/bench/cuba: $(O)/tests/bench/cuba.o $(LIBSNPU_A)
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(SNPU_LIBS) -o $@
+
+.PHONY: bench-conv bench-nets
+bench-conv: $(O)/tests/bench/conv	## convolutions on the CPU: by events, by windows, a probe; the NIR paper's CNN
+	$(Q)$<
+bench-nets: $(O)/tests/bench/nets	## networks on the CPU: fully connected and recurrent, on one and two threads; probes; NumPy
+	$(Q)$<
+	$(Q)$(PYTHON) tests/bench/nets.py
+$(O)/tests/bench/conv $(O)/tests/bench/nets: %: %.o $(addprefix $(O)/,$(NIR_OBJS)) $(LIBSNPU_A)
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(NIR_LIBS) $(SNPU_LIBS) -o $@
 
 .PHONY: bench-lm-kernels
 bench-lm-kernels: $(O)/tests/bench/kernels_lm	## speed of the language models' kernels against a memory probe

@@ -79,6 +79,7 @@ struct snpu_queue {
 	struct snpu_device *dev;		/* (device level) */
 	struct snpu_vm *vm;			/* (device level), referenced */
 	uint32_t priority;			/* enum snpu_priority, never DEFAULT (device level) */
+	uint32_t flags;				/* SNPU_QUEUE_* (device level) */
 	atomic_uint refs;			/* (device level) handle and fences */
 	pthread_mutex_t lock;			/* (device level) guards what follows; held around submit, so slots need not order jobs */
 	uint64_t submitted;
@@ -128,8 +129,8 @@ struct snpu_backend_ops {
 	int (*vm_bind)(struct snpu_vm *vm, struct snpu_bo *bo, uint64_t offset, uint64_t va, uint64_t size, uint32_t flags);
 	int (*vm_unbind)(struct snpu_vm *vm, uint64_t va, uint64_t size);
 
-	/* priority: enum snpu_priority, never DEFAULT. */
-	int (*queue_create)(struct snpu_vm *vm, uint32_t priority, struct snpu_queue **queue);
+	/* opts is complete; its priority is never DEFAULT. */
+	int (*queue_create)(struct snpu_vm *vm, const struct snpu_queue_opts *opts, struct snpu_queue **queue);
 	/*
 	 * Stops the running job at a packet boundary and gives the fences of unfinished jobs -ECANCELED. When it returns, the device
 	 * no longer touches the jobs' memory. queue_status still works until queue_destroy.
@@ -139,6 +140,11 @@ struct snpu_backend_ops {
 	void (*queue_destroy)(struct snpu_queue *queue);
 	/* Fills all but `submitted` and `text`. */
 	int (*queue_status)(struct snpu_queue *queue, struct snpu_queue_status *status);
+	/*
+	 * (optional) dense: [slots], zeroed. For each profile slot of the last job, which is over and had as many, the CONV packets that did not
+	 * go event by event. Absent: none.
+	 */
+	void (*queue_dense)(struct snpu_queue *queue, uint32_t slots, uint64_t *dense);
 
 	/*
 	 * Puts a job into the queue; queue->lock is held. `fence`: the caller wants one. job->waits are fences of this device;
@@ -173,6 +179,9 @@ void snpu_fence_put(struct snpu_fence *fence);
  * end of the page that mem + size - 1 lies in. It must stay until the buffer and all its bindings are gone. -ENOTSUP: this device cannot.
  */
 int snpu_bo_wrap(struct snpu_device *device, const void *mem, uint64_t size, struct snpu_bo **bo) SNPU_MUST_CHECK;
+
+/* As the slot queue_dense; no other job may be submitted meanwhile. */
+void snpu_queue_dense(struct snpu_queue *queue, uint32_t slots, uint64_t *dense);
 
 /* The binding that holds `va`, or NULL; vm->lock held. */
 const struct snpu_binding *snpu_vm_find(const struct snpu_vm *vm, uint64_t va);

@@ -43,6 +43,11 @@ static void put_flags(struct text *t, const struct snpu_pkt_desc *d, unsigned in
 		const char *text;
 	} named[] = {
 		{ SNPU_OP_LINEAR, SNPU_LINEAR_BIAS, "bias" },
+		{ SNPU_OP_CONV, SNPU_CONV_BIAS, "bias" },
+		{ SNPU_OP_POOL, SNPU_POOL_AVG, "avg" },
+		{ SNPU_OP_SPARSE, SNPU_SPARSE_WEIGHTS, "weights" },
+		{ SNPU_OP_LIFEXP, SNPU_LIFEXP_SHARED, "shared" },
+		{ SNPU_OP_LIFEXP, SNPU_NEURON_GE, "ge" },
 		{ SNPU_OP_GATHER, SNPU_WEIGHTS_BF16, "bf16" },
 		{ SNPU_OP_SPMV, SNPU_SPMV_BIT_SERIAL, "bitserial" },
 		{ SNPU_OP_SPMV, SNPU_SPMV_RESIDUAL, "residual" },
@@ -51,6 +56,9 @@ static void put_flags(struct text *t, const struct snpu_pkt_desc *d, unsigned in
 		{ SNPU_OP_MATMUL, SNPU_MATMUL_BIAS, "bias" },
 		{ SNPU_OP_KV_APPEND, SNPU_KV_INT8, "int8" },
 		{ SNPU_OP_SWA, SNPU_KV_INT8, "int8" },
+	};
+	static const struct { uint8_t flag; const char *text; } more[] = {
+		{ SNPU_NEURON_MULTI, "multi" }, { SNPU_NEURON_LATE, "late" }, { SNPU_NEURON_NOW, "now" }, { SNPU_NEURON_FLOOR, "floor" },
 	};
 	bool neuron = d->opcode >= SNPU_OP_THRESHOLD && d->opcode <= SNPU_OP_CUBALIF;
 
@@ -63,6 +71,9 @@ static void put_flags(struct text *t, const struct snpu_pkt_desc *d, unsigned in
 		put(t, ".%s", reset[flags & SNPU_NEURON_RESET_MASK]);
 	if (flags & d->flags & SNPU_NEURON_GE)
 		put(t, ".ge");
+	for (unsigned int i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+		if (flags & d->flags & more[i].flag)
+			put(t, ".%s", more[i].text);
 }
 
 static void put_ref(struct text *t, const struct snpu_ref *ref)
@@ -85,10 +96,10 @@ static void put_ref(struct text *t, const struct snpu_ref *ref)
 		put(t, "!reserved bits");
 }
 
-/* Numbers that are floats: the firing rate of ENCODE, epsilon of RMSNORM. */
+/* Numbers that are floats: the firing rate of ENCODE, epsilon of RMSNORM, the weight of SPARSE. */
 static bool is_float(const struct snpu_pkt_desc *d, unsigned int arg)
 {
-	return (d->opcode == SNPU_OP_ENCODE && arg == 4) || (d->opcode == SNPU_OP_RMSNORM && arg == 5);
+	return (d->opcode == SNPU_OP_SPARSE && arg == 9) || (d->opcode == SNPU_OP_ENCODE && arg == 4) || (d->opcode == SNPU_OP_RMSNORM && arg == 5);
 }
 
 static void put_args(struct text *t, const struct snpu_pkt_desc *d, const uint8_t *pkt)
@@ -184,7 +195,7 @@ void snpu_fault_describe(const struct snpu_queue_status *st, const void *at_pc, 
 {
 	struct text t = { text, len, 0 };
 	const struct snpu_pkt_desc *d = snpu_pkt_desc(st->fault_packet & 0xff);
-	char packet[256];
+	char packet[512];
 
 	text[0] = 0;
 	put(&t, "job %llu faulted: %s", (unsigned long long)st->fault_job, snpu_fault_text(st->fault_code));

@@ -12,9 +12,9 @@
 #include "snpu_isa.h"
 #include "snpu_job.h"
 
-#define SNPU_PKT_MAX_ARGS	10
+#define SNPU_PKT_MAX_ARGS	20
 #define SNPU_PKT_MAX_REFS	6
-#define SNPU_PKT_MAX_BYTES	128
+#define SNPU_PKT_MAX_BYTES	136
 
 enum snpu_arg_kind { SNPU_ARG_REF, SNPU_ARG_U32, SNPU_ARG_U64 };
 

@@ -61,17 +61,18 @@ int snpu_queue_create(struct snpu_vm *vm, const struct snpu_queue_opts *user, st
 		return err;
 	if (!vm || !out)
 		return snpu_fail(-EINVAL, "queue: the address space or the result pointer is NULL");
-	if (opts.flags || opts.priority > SNPU_PRIORITY_REALTIME)
-		return snpu_fail(-EINVAL, "queue: flags %#x (must be 0) or priority %u (enum snpu_priority) is not an option",
+	if (opts.flags & ~SNPU_QUEUE_FENCES || opts.priority > SNPU_PRIORITY_REALTIME)
+		return snpu_fail(-EINVAL, "queue: flags %#x (SNPU_QUEUE_FENCES or 0) or priority %u (enum snpu_priority) is not an option",
 				 opts.flags, opts.priority);
 	if (opts.priority == SNPU_PRIORITY_DEFAULT)
 		opts.priority = SNPU_PRIORITY_NORMAL;
-	err = vm->dev->ops->queue_create(vm, opts.priority, &queue);
+	err = vm->dev->ops->queue_create(vm, &opts, &queue);
 	if (err)
 		return err;
 	queue->dev = vm->dev;
 	queue->vm = vm;
 	queue->priority = opts.priority;
+	queue->flags = opts.flags;
 	queue->submitted = 0;
 	queue->stopped = false;
 	memset(queue->note, 0, sizeof(queue->note));
@@ -215,6 +216,9 @@ static int check_job(const struct snpu_queue *queue, const struct snpu_job *job)
 	for (uint32_t i = 0; i < job->n_waits; i++)
 		if (!job->waits[i] || job->waits[i]->dev != queue->dev)
 			return snpu_fail(-EINVAL, "job: wait %u is NULL or a fence of another device", i);
+	for (uint32_t i = 0; i < job->n_waits; i++)
+		if (job->waits[i]->queue != queue && !(queue->flags & job->waits[i]->queue->flags & SNPU_QUEUE_FENCES))
+			return snpu_fail(-EINVAL, "job: wait %u is a fence of another queue; create both queues with SNPU_QUEUE_FENCES", i);
 	return check_regions(queue, job);
 }
 
@@ -295,4 +299,11 @@ void snpu_fence_free(struct snpu_fence *fence)
 {
 	if (fence)
 		snpu_fence_put(fence);
+}
+
+void snpu_queue_dense(struct snpu_queue *queue, uint32_t slots, uint64_t *dense)
+{
+	memset(dense, 0, slots * sizeof(*dense));
+	if (queue->dev->ops->queue_dense)
+		queue->dev->ops->queue_dense(queue, slots, dense);
 }

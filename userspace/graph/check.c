@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Last step of finishing a model: every parameter is there (or has its default, with a note), fits its node, and has
- * values with which the node can work. What depends on the time step is checked by a session. One thread.
+ * Last step of finishing a model: every parameter is there (or has its default, with a note) and has values with which the
+ * node can work. What depends on the time step is checked by a session. One thread.
  */
 #include <math.h>
 #include <stdio.h>
@@ -37,6 +37,17 @@ static int check_tau(const struct snpu_node *n, int i)
 	return 0;
 }
 
+static int check_delay(const struct snpu_node *n, int i)
+{
+	const struct snpu_tensor *t = &n->param[i];
+
+	for (uint64_t k = 0; k < t->count; k++)
+		if (t->data[k] < 0.0f)
+			return snpu_fail(-EINVAL, "node '%s': element %llu of '%s' is %g, nothing can be known before it happens; give 0 or more", n->name,
+					 (unsigned long long)k, n->kind->param[i].name, (double)t->data[k]);
+	return 0;
+}
+
 static int note_threshold(struct snpu_model *m, const struct snpu_node *n)
 {
 	const struct snpu_tensor *th = snpu_node_param(n, "v_threshold"), *reset = snpu_node_param(n, "v_reset");
@@ -66,11 +77,10 @@ static int check_node(struct snpu_model *m, struct snpu_node *n)
 	for (int i = 0; i < SNPU_KIND_PARAMS && n->kind->param[i].name && !err; i++) {
 		if (!n->param[i].data)
 			err = fill_default(m, n, i);
-		else if (n->kind->flags & SNPU_KIND_ELEMENTS && !snpu_tensor_fits(&n->param[i], n->rank, n->shape))
-			err = snpu_fail(-EINVAL, "node '%s': '%s' has the shape %s, the node has %s; give one value, or one for each neuron", n->name,
-					n->kind->param[i].name, SNPU_SHAPE(n->param[i].rank, n->param[i].shape), SNPU_SHAPE(n->rank, n->shape));
 		if (!err && n->kind->param[i].role == SNPU_ROLE_TAU)
 			err = check_tau(n, i);
+		if (!err && n->kind->param[i].role == SNPU_ROLE_STEPS)
+			err = check_delay(n, i);
 	}
 	return err ? err : note_threshold(m, n);
 }

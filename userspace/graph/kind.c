@@ -11,14 +11,7 @@
 #define KIND(ID, name_, flags_, opcode_, states_, params_)					\
 	[SNPU_KIND_ID_##ID] = { .id = SNPU_KIND_ID_##ID, .name = name_, .flags = flags_,	\
 				.opcode = opcode_, .states = states_, .param = { params_ } },
-#define KIND_LATER(name_)
 static const struct snpu_kind kinds[] = {
-#include "graph/kinds.def"
-};
-
-#define KIND(ID, name_, flags_, opcode_, states_, params_)
-#define KIND_LATER(name_)	name_,
-static const char *const kinds_later[] = {
 #include "graph/kinds.def"
 };
 
@@ -28,14 +21,6 @@ const struct snpu_kind *snpu_kind_find(const char *name)
 		if (!strcmp(kinds[i].name, name))
 			return &kinds[i];
 	return NULL;
-}
-
-bool snpu_kind_later(const char *name)
-{
-	for (size_t i = 0; i < sizeof(kinds_later) / sizeof(kinds_later[0]); i++)
-		if (!strcmp(kinds_later[i], name))
-			return true;
-	return false;
 }
 
 int snpu_kind_param(const struct snpu_kind *kind, const char *name)

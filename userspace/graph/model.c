@@ -97,9 +97,6 @@ int snpu_model_add_node(struct snpu_model *m, const char *name, const char *type
 		err = check_name(name);
 	if (err)
 		return err;
-	if (!kind && snpu_kind_later(type))
-		return snpu_fail(-ENOTSUP, "node '%s' is a %s, which is not supported yet (docs/not-yet.md); export the network without it",
-				 name, type);
 	if (!kind)
 		return snpu_fail(-EINVAL, "node '%s' has the type '%.64s', which NIR does not have; check the program that wrote it", name, type);
 	if (snpu_model_find(m, name) >= 0)
@@ -153,6 +150,8 @@ int snpu_model_set_param(struct snpu_model *m, unsigned node, const char *param,
 	if (rank)
 		memcpy(t.shape, shape, rank * sizeof(*shape));
 	memcpy(copy, data, t.count * sizeof(*copy));
+	for (uint64_t i = 0; i < t.count; i++)
+		t.zeros += data[i] == 0;
 	t.data = copy;
 	n->param[index] = t;
 	return 0;
@@ -175,6 +174,8 @@ int snpu_model_set_ints(struct snpu_model *m, unsigned node, const char *param, 
 
 	if (err)
 		return err;
+	if (snpu_window_has(n->kind, param))
+		return snpu_window_set_ints(n, param, count, values);
 	flatten = snpu_node_is(n, SNPU_KIND_ID_FLATTEN);
 	ends = snpu_node_is(n, SNPU_KIND_ID_INPUT) || snpu_node_is(n, SNPU_KIND_ID_OUTPUT);
 	if (ends && !strcmp(param, "shape"))
@@ -191,6 +192,14 @@ int snpu_model_set_ints(struct snpu_model *m, unsigned node, const char *param, 
 	return 0;
 }
 
+int snpu_model_set_text(struct snpu_model *m, unsigned node, const char *param, const char *text)
+{
+	struct snpu_node *n = NULL;
+	int err = model_node(m, node, &n);
+
+	return err ? err : snpu_window_set_text(n, param, text);
+}
+
 int snpu_model_has_param(const struct snpu_model *m, unsigned node, const char *param)
 {
 	const struct snpu_kind *k = node < m->n_nodes ? m->nodes[node].kind : NULL;
@@ -199,6 +208,8 @@ int snpu_model_has_param(const struct snpu_model *m, unsigned node, const char *
 		return 0;
 	if (snpu_kind_param(k, param) >= 0)
 		return 1;
+	if (k->flags & SNPU_KIND_WINDOW)
+		return snpu_window_has(k, param);
 	if (k->id == SNPU_KIND_ID_FLATTEN)
 		return !strcmp(param, "start_dim") || !strcmp(param, "end_dim") || !strcmp(param, "input_type") ? 2 : 0;
 	return (k->id == SNPU_KIND_ID_INPUT || k->id == SNPU_KIND_ID_OUTPUT) && !strcmp(param, "shape") ? 2 : 0;
@@ -269,7 +280,7 @@ int snpu_model_set_format(struct snpu_model *m, const char *format)
 int snpu_note_add(struct snpu_arena *a, struct snpu_note **notes, unsigned *n, unsigned *cap, enum snpu_note_kind kind,
 		  const char *rule, const char *node, const char *fmt, va_list ap)
 {
-	struct snpu_note note = { .kind = kind };
+	struct snpu_note note = { .kind = kind, .source = kind == SNPU_NOTE_ASSUMED ? "default" : "file" };
 	int err = snpu_vec_room(notes, cap, *n, SNPU_MODEL_NOTES, sizeof(note), "notes");
 
 	if (err)
@@ -303,7 +314,7 @@ int snpu_model_finish(struct snpu_model *m)
 	if (!err)
 		err = snpu_graph_link(m);
 	if (!err)
-		err = snpu_graph_order(m);
+		err = snpu_graph_order(m, &m->arena, SNPU_DELAY_SPIKE);
 	if (!err)
 		err = snpu_graph_shapes(m);
 	if (!err)
@@ -343,8 +354,10 @@ int snpu_model_node(const struct snpu_model *m, unsigned node, struct snpu_node_
 	memcpy(out->shape, n->shape, sizeof(out->shape));
 	for (int i = 0; i < SNPU_KIND_PARAMS; i++) {
 		out->parameters += n->param[i].data ? n->param[i].count : 0;
-		if (n->kind->param[i].name && n->kind->param[i].role == SNPU_ROLE_MATRIX)
+		if (n->kind->param[i].name && n->kind->param[i].role == SNPU_ROLE_MATRIX) {
 			out->weights += n->param[i].count;
+			out->zero_weights += n->param[i].zeros;
+		}
 	}
 	return 0;
 }

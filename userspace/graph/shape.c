@@ -86,17 +86,55 @@ static int settle_flatten(struct snpu_model *m, struct snpu_node *n, const struc
 	return settle(n, r, shape);
 }
 
-/* y = W x over the last axis; a leading 1 is a batch. */
+/*
+ * Several matrices, or one for several vectors: y[i] = W[i] x[i] for each index i of the leading axes, over which W broadcasts. On
+ * the card that is a convolution of a 1 by 1 image with a group for each.
+ */
+static int settle_matrices(struct snpu_node *n, const struct snpu_node *from)
+{
+	const struct snpu_tensor *w = snpu_node_param(n, "weight"), *b = snpu_node_param(n, "bias");
+	struct snpu_tensor lead = { .rank = w->rank - 2 };
+	unsigned rank = from->rank;
+	uint64_t shape[SNPU_MAX_RANK], groups = from->size / n->columns;
+
+	memcpy(lead.shape, w->shape, sizeof(lead.shape));
+	if (!rank || from->shape[rank - 1] != n->columns || !snpu_tensor_fits(&lead, rank - 1, from->shape))
+		return snpu_fail(-EINVAL, "node '%s' takes %llu inputs, '%s' gives %llu (shape %s), and its weight is %s; put a Flatten between, or check the weights", n->name,
+				 (unsigned long long)n->columns, from->name, (unsigned long long)from->size, SNPU_SHAPE(from->rank, from->shape),
+				 SNPU_SHAPE(w->rank, w->shape));
+	memcpy(shape, from->shape, rank * sizeof(*shape));
+	shape[rank - 1] = n->rows;
+	if (b && !snpu_tensor_fits(b, rank, shape))
+		return snpu_fail(-EINVAL, "node '%s' has biases of the shape %s for outputs of %s; check the program that wrote it", n->name,
+				 SNPU_SHAPE(b->rank, b->shape), SNPU_SHAPE(rank, shape));
+	if (groups > SNPU_MAX_SIDE || n->columns > SNPU_MAX_SIDE || n->rows > SNPU_MAX_SIDE)
+		return snpu_fail(-E2BIG, "node '%s' is %llu matrices (%llu,%llu), at most %u of at most so many outputs and inputs are possible", n->name,
+				 (unsigned long long)groups, (unsigned long long)n->rows, (unsigned long long)n->columns, SNPU_MAX_SIDE);
+	n->window = (struct snpu_window){ .groups = (uint32_t)groups, .c_in = (uint32_t)n->columns, .c_out = (uint32_t)n->rows, .h = 1, .w = 1, .out_h = 1,
+					  .out_w = 1, .kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1 };
+	return settle(n, rank, shape);
+}
+
+/* One matrix takes all values of its input at once. */
 static int settle_synapses(struct snpu_node *n, const struct snpu_node *from)
 {
-	uint64_t shape[SNPU_MAX_RANK];
+	const struct snpu_tensor *w = snpu_node_param(n, "weight"), *b = snpu_node_param(n, "bias");
 
-	if (from->size != n->columns)
-		return snpu_fail(from->rank && from->shape[from->rank - 1] == n->columns ? -ENOTSUP : -EINVAL,
-				 "node '%s' takes %llu inputs, '%s' gives %llu (shape %s); put a Flatten between, or check the weights", n->name,
-				 (unsigned long long)n->columns, from->name, (unsigned long long)from->size, SNPU_SHAPE(from->rank, from->shape));
-	shape[0] = n->rows;
-	return settle(n, 1, shape);
+	if (from->size != n->columns || w->count != n->rows * n->columns)
+		return settle_matrices(n, from);
+	if (b && b->count != n->rows && b->count != 1)
+		return snpu_fail(-EINVAL, "node '%s' has %llu biases for %llu outputs; check the program that wrote it", n->name,
+				 (unsigned long long)b->count, (unsigned long long)n->rows);
+	return settle(n, 1, &n->rows);
+}
+
+static int settle_window(struct snpu_node *n, const char *from, unsigned rank, const uint64_t *shape)
+{
+	uint64_t out[SNPU_MAX_RANK];
+	unsigned out_rank = 0;
+	int err = snpu_window_settle(n, from, rank, shape, &out_rank, out);
+
+	return err ? err : settle(n, out_rank, out);
 }
 
 static int settle_from(struct snpu_model *m, struct snpu_node *n, const struct snpu_node *from)
@@ -106,19 +144,36 @@ static int settle_from(struct snpu_model *m, struct snpu_node *n, const struct s
 		return settle_flatten(m, n, from);
 	if (n->kind->flags & SNPU_KIND_SYNAPSES)
 		return settle_synapses(n, from);
+	if (n->kind->flags & SNPU_KIND_WINDOW)
+		return settle_window(n, from->name, from->rank, from->shape);
 	return settle(n, from->rank, from->shape);
+}
+
+/* The shape of the input that the parameters of synapses and windows tell. */
+static bool own_input(const struct snpu_node *n, unsigned *rank, uint64_t shape[SNPU_MAX_RANK])
+{
+	const struct snpu_tensor *w = snpu_node_param(n, "weight");
+
+	if (!(n->kind->flags & SNPU_KIND_SYNAPSES))
+		return snpu_window_input(n, rank, shape);
+	*rank = w->count == n->rows * n->columns ? 1 : w->rank - 1;
+	memcpy(shape, w->shape, sizeof(w->shape));
+	shape[*rank - 1] = n->columns;
+	return true;
 }
 
 /* Without an input whose shape is known: what the node's own parameters tell. */
 static int settle_own(struct snpu_node *n)
 {
 	const struct snpu_tensor *widest = NULL;
+	struct snpu_node from = { .name = "itself" };
 
 	if (snpu_node_is(n, SNPU_KIND_ID_INPUT) && !n->n_in)
 		return settle_given(n);
-	if (n->kind->flags & SNPU_KIND_SYNAPSES) {
-		n->in_size = n->columns;
-		return settle(n, 1, &n->rows);
+	if (own_input(n, &from.rank, from.shape)) {
+		int err = settle(&from, from.rank, from.shape);
+
+		return err ? err : settle_from(NULL, n, &from);
 	}
 	if (!(n->kind->flags & SNPU_KIND_ELEMENTS))
 		return 0;
@@ -160,6 +215,8 @@ static int read_matrix(struct snpu_node *n)
 {
 	const struct snpu_tensor *w = snpu_node_param(n, "weight"), *b = snpu_node_param(n, "bias");
 
+	if (n->kind->flags & SNPU_KIND_WINDOW)
+		return snpu_window_read(n);
 	if (!(n->kind->flags & SNPU_KIND_SYNAPSES))
 		return 0;
 	if (!w->data || (b && !b->data))
@@ -169,14 +226,8 @@ static int read_matrix(struct snpu_node *n)
 		return snpu_fail(-EINVAL, "node '%s': its weight has the shape %s, a matrix (outputs,inputs) is needed", n->name, SNPU_SHAPE(w->rank, w->shape));
 	n->rows = w->shape[w->rank - 2];
 	n->columns = w->shape[w->rank - 1];
-	if (n->rows * n->columns != w->count)
-		return snpu_fail(-ENOTSUP, "node '%s': its weight has the shape %s, several matrices in one node are not supported; use one node each",
-				 n->name, SNPU_SHAPE(w->rank, w->shape));
 	if (n->rows > SNPU_MAX_N || n->columns > SNPU_MAX_N)
 		return snpu_fail(-E2BIG, "node '%s' is a matrix %s, at most %u outputs and inputs are possible", n->name, SNPU_SHAPE(w->rank, w->shape), SNPU_MAX_N);
-	if (b && b->count != n->rows && b->count != 1)
-		return snpu_fail(-EINVAL, "node '%s' has %llu biases for %llu outputs; check the program that wrote it", n->name,
-				 (unsigned long long)b->count, (unsigned long long)n->rows);
 	return 0;
 }
 
@@ -186,7 +237,9 @@ static int guess_inputs(struct snpu_model *m)
 	for (unsigned i = 0; i < m->n_inputs; i++) {
 		struct snpu_node *n = &m->nodes[m->inputs[i]];
 		const struct snpu_node *to = n->n_out ? &m->nodes[m->edges[n->out[0]].to] : NULL;
+		uint64_t shape[SNPU_MAX_RANK];
 		struct snpu_node probe;
+		unsigned rank;
 		int err;
 
 		if (n->n_shape || !to)
@@ -195,8 +248,8 @@ static int guess_inputs(struct snpu_model *m)
 		err = settle_own(&probe);
 		if (err)
 			return err;
-		if (to->kind->flags & SNPU_KIND_SYNAPSES)
-			err = settle(n, 1, &to->columns);
+		if (own_input(to, &rank, shape))
+			err = settle(n, rank, shape);
 		else if (probe.known)
 			err = settle(n, probe.rank, probe.shape);
 		if (err)
@@ -224,6 +277,18 @@ static int check_edges(struct snpu_model *m)
 	return 0;
 }
 
+/* The rows and columns that the file states for the input of a convolution. */
+static int note_window(struct snpu_model *m, const struct snpu_node *n)
+{
+	uint64_t given[SNPU_MAX_RANK], is[2] = { n->window.h, n->window.w };
+	unsigned rank;
+
+	if (!snpu_window_input(n, &rank, given) || !memcmp(given + 1, rank == 2 ? &is[1] : is, (rank - 1) * sizeof(*is)))
+		return 0;
+	return snpu_model_add_note(m, SNPU_NOTE_WARNING, "shape-ignored", n->name, "the file gives its input the shape %s; %s is what it gets",
+				   SNPU_SHAPE(rank - 1, given + 1), SNPU_SHAPE(rank - 1, rank == 2 ? &is[1] : is));
+}
+
 /* Shapes that the file states and that turned out otherwise. */
 static int note_shapes(struct snpu_model *m)
 {
@@ -231,13 +296,13 @@ static int note_shapes(struct snpu_model *m)
 		const struct snpu_node *n = &m->nodes[i];
 		uint64_t given[SNPU_MAX_RANK];
 		bool same = n->n_shape == n->rank;
-		int err = 0;
+		int err = note_window(m, n);
 
 		for (unsigned d = 0; d < n->n_shape; d++) {
 			given[d] = (uint64_t)n->shape_given[d];
 			same = same && given[d] == n->shape[d];
 		}
-		if (n->n_shape && !same)
+		if (!err && n->n_shape && !same)
 			err = snpu_model_add_note(m, SNPU_NOTE_WARNING, "shape-ignored", n->name, "the file gives it the shape %s; %s is what it gets",
 						  SNPU_SHAPE(n->n_shape, given), SNPU_SHAPE(n->rank, n->shape));
 		if (err)
@@ -246,13 +311,30 @@ static int note_shapes(struct snpu_model *m)
 	return 0;
 }
 
-int snpu_graph_shapes(struct snpu_model *m)
+/* Each parameter of a neuron is one value, or one for each. */
+static int check_params(const struct snpu_model *m)
+{
+	for (unsigned k = 0; k < m->n_nodes; k++) {
+		const struct snpu_node *n = &m->nodes[m->order[k]];
+
+		for (int i = 0; n->kind->flags & SNPU_KIND_ELEMENTS && i < SNPU_KIND_PARAMS && n->kind->param[i].name; i++)
+			if (n->param[i].data && !snpu_tensor_fits(&n->param[i], n->rank, n->shape))
+				return snpu_fail(-EINVAL, "node '%s': '%s' has the shape %s, the node has %s; give one value, or one for each neuron", n->name,
+						 n->kind->param[i].name, SNPU_SHAPE(n->param[i].rank, n->param[i].shape), SNPU_SHAPE(n->rank, n->shape));
+	}
+	return 0;
+}
+
+static int settle_all(struct snpu_model *m)
 {
 	bool changed = true;
 	int err = 0;
 
-	for (unsigned i = 0; i < m->n_nodes && !err; i++)
+	for (unsigned i = 0; i < m->n_nodes && !err; i++) {
+		m->nodes[i].known = false;
+		m->nodes[i].window = (struct snpu_window){ 0 };
 		err = read_matrix(&m->nodes[i]);
+	}
 	if (!err)
 		err = guess_inputs(m);
 	while (!err && changed) {
@@ -262,5 +344,73 @@ int snpu_graph_shapes(struct snpu_model *m)
 	}
 	if (!err)
 		err = check_edges(m);
+	return err ? err : check_params(m);
+}
+
+/*
+ * A pool moves by its own window unless told otherwise (torch's default), and an exporter has written 1 for that. Gives pools with
+ * a stride of 1 that of their window; returns whether there are any.
+ */
+static bool widen_strides(struct snpu_model *m)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < m->n_nodes; i++) {
+		struct snpu_node *n = &m->nodes[i];
+		int64_t *stride = n->given.number[SNPU_WINDOW_STRIDE].v, *window = n->given.number[SNPU_WINDOW_KERNEL].v;
+
+		if (n->kind->opcode != SNPU_OP_POOL || stride[0] != 1 || stride[1] != 1 || (window[0] <= 1 && window[1] <= 1))
+			continue;
+		n->restrided = any = true;
+		stride[0] = window[0];
+		stride[1] = window[1];
+	}
+	return any;
+}
+
+static void restore_strides(struct snpu_model *m)
+{
+	for (unsigned i = 0; i < m->n_nodes; i++) {
+		struct snpu_node *n = &m->nodes[i];
+
+		if (n->restrided)
+			n->given.number[SNPU_WINDOW_STRIDE].v[0] = n->given.number[SNPU_WINDOW_STRIDE].v[1] = 1;
+		n->restrided = false;
+	}
+}
+
+static int note_strides(struct snpu_model *m)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < m->n_nodes && !err; i++) {
+		const struct snpu_node *n = &m->nodes[i];
+		const int64_t *stride = n->given.number[SNPU_WINDOW_STRIDE].v;
+
+		if (n->restrided)
+			err = snpu_model_add_note(m, SNPU_NOTE_ASSUMED, "pool-stride", n->name,
+						  "with its stride of 1 the layers behind it do not fit; it is taken to be %lld by %lld, its window",
+						  (long long)stride[0], (long long)stride[1]);
+	}
+	return err;
+}
+
+/* With pools as the file has them, and if nothing fits then, with the strides that a program may have lost. */
+int snpu_graph_shapes(struct snpu_model *m)
+{
+	unsigned notes = m->n_notes;
+	int err = settle_all(m);
+
+	if (err == -EINVAL && widen_strides(m)) {
+		m->n_notes = notes;
+		err = settle_all(m);
+		if (!err)
+			err = note_strides(m);
+		else {				/* it was not that: the sentence is about the file as it is */
+			restore_strides(m);
+			m->n_notes = notes;
+			err = settle_all(m);
+		}
+	}
 	return err ? err : note_shapes(m);
 }

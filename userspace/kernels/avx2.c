@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AVX2 kernels: the vector operations for simd.h, simd_lm.h and spmv.h, and EVPACK. Compiled with -mavx2 and without
+ * AVX2 kernels: the vector operations for simd.h, simd_lm.h, simd_quant.h and spmv.h, and EVPACK. Compiled with -mavx2 and without
  * -mfma: the law has no fma, and the compiler must not find one. Run only after snpu_kernels_get() has looked at the CPU.
  */
 #include "kernels/kernels.h"
@@ -41,6 +41,8 @@ static inline vec vset(float f) { return _mm256_set1_ps(f); }
 static inline vec vadd(vec a, vec b) { return _mm256_add_ps(a, b); }
 static inline vec vsub(vec a, vec b) { return _mm256_sub_ps(a, b); }
 static inline vec vmul(vec a, vec b) { return _mm256_mul_ps(a, b); }
+static inline vec vdiv(vec a, vec b) { return _mm256_div_ps(a, b); }
+static inline vec vtrunc(vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
 static inline vmask vgt(vec a, vec b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
 static inline vmask vge(vec a, vec b) { return _mm256_cmp_ps(a, b, _CMP_GE_OQ); }
 static inline vec vpick(vmask m, vec a, vec b) { return _mm256_blendv_ps(b, a, m); }
@@ -111,7 +113,6 @@ static inline vec vload_bf16(const uint16_t *p, uint32_t k)
 	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)p)), 16));
 }
 
-static inline vec vdiv(vec a, vec b) { return _mm256_div_ps(a, b); }
 static inline vec vabs(vec a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 static inline vec vrint(vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline __m256 vfold(const vec *a) { return _mm256_add_ps(a[0], a[1]); }
@@ -148,6 +149,7 @@ static inline ivec iadd(ivec a, ivec b) { return _mm256_add_epi32(a, b); }
 static inline ivec imul(ivec a, ivec b) { return _mm256_mullo_epi32(a, b); }
 static inline ivec ixor(ivec a, ivec b) { return _mm256_xor_si256(a, b); }
 static inline ivec iwiden(const int8_t *p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)); }
+static inline ivec iwiden32(const void *p) { return _mm256_cvtepi16_epi32(_mm_loadu_si128(p)); }
 static inline ivec iwiden16(const int8_t *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)p)); }
 static inline ivec imadd16(ivec a, ivec b) { return _mm256_madd_epi16(a, b); }
 static inline ivec ilow8(ivec a, ivec b) { return _mm256_unpacklo_epi8(a, b); }
@@ -162,6 +164,31 @@ static inline vec ifloat(ivec v) { return _mm256_cvtepi32_ps(v); }
 static inline ivec vint(vec v) { return _mm256_cvtps_epi32(v); }
 static inline vec ibits(ivec v) { return _mm256_castsi256_ps(v); }
 static inline __m256i ifold(ivec v) { return v; }
+
+#define HAVE_QNEURONS
+
+typedef __m256i imask;
+
+static inline imask igt(ivec a, ivec b) { return _mm256_cmpgt_epi32(a, b); }
+static inline ivec ipick(imask m, ivec a, ivec b) { return _mm256_blendv_epi8(b, a, m); }
+static inline unsigned int imbits(imask m) { return (unsigned int)_mm256_movemask_ps(_mm256_castsi256_ps(m)); }
+static inline dvec dilow(ivec v) { return _mm256_cvtepi32_pd(_mm256_castsi256_si128(v)); }
+static inline dvec dihigh(ivec v) { return _mm256_cvtepi32_pd(_mm256_extracti128_si256(v, 1)); }
+
+static inline ivec idnarrow(dvec low, dvec high)
+{
+	return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm256_cvtpd_epi32(low)), _mm256_cvtpd_epi32(high), 1);
+}
+
+static inline ivec idecay(ivec x, ivec d, unsigned int bits)
+{
+	__m128i by = _mm_cvtsi32_si128((int)bits);
+	ivec size = _mm256_abs_epi32(x), part = _mm256_min_epu32(d, _mm256_set1_epi32(1 << bits));
+	ivec even = _mm256_srl_epi64(_mm256_mul_epu32(size, part), by);
+	ivec odd = _mm256_srl_epi64(_mm256_mul_epu32(_mm256_srli_epi64(size, 32), _mm256_srli_epi64(part, 32)), by);
+
+	return _mm256_sign_epi32(_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa), x);
+}
 
 static inline void iparts(ivec v[2])
 {
@@ -183,7 +210,9 @@ static inline ivec idot(ivec acc, ivec u, ivec s)
 #define SPMV_ROWS	1u
 #define DOT_ROWS	4u
 
+#include "kernels/conv.h"
 #include "kernels/simd_lm.h"
+#include "kernels/simd_quant.h"
 #include "kernels/spmv.h"
 
 const struct snpu_kernels snpu_kernels_avx2 = KERNELS("avx2");

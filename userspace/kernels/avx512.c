@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AVX-512 kernels (F, BW, DQ, VL): the vector operations for simd.h, simd_lm.h and spmv.h, and EVPACK. Run only after
+ * AVX-512 kernels (F, BW, DQ, VL): the vector operations for simd.h, simd_lm.h, simd_quant.h and spmv.h, and EVPACK. Run only after
  * snpu_kernels_get() has looked at the CPU. avx512_vnni.c compiles this source again for CPUs that have VNNI. With
  * SNPU_AVX512_EMULATED it is compiled against SIMDe, for tests elsewhere.
  */
@@ -57,6 +57,9 @@ static inline vec vset(float f) { return _mm512_set1_ps(f); }
 static inline vec vadd(vec a, vec b) { return _mm512_add_ps(a, b); }
 static inline vec vsub(vec a, vec b) { return _mm512_sub_ps(a, b); }
 static inline vec vmul(vec a, vec b) { return _mm512_mul_ps(a, b); }
+static inline vec vdiv(vec a, vec b) { return _mm512_div_ps(a, b); }
+/* Parentheses, because SIMDe of Debian bookworm pastes the mode as it is. */
+static inline vec vtrunc(vec a) { return _mm512_roundscale_ps(a, (_MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)); }
 static inline vmask vgt(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
 static inline vmask vge(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
 static inline vec vpick(vmask m, vec a, vec b) { return _mm512_mask_blend_ps(m, b, a); }
@@ -116,7 +119,6 @@ static inline vec vload_bf16(const uint16_t *p, uint32_t k)
 	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p)), 16));
 }
 
-static inline vec vdiv(vec a, vec b) { return _mm512_div_ps(a, b); }
 static inline vec vabs(vec a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
 static inline vec vrint(vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline __m256 vfold(const vec *a) { return _mm256_add_ps(_mm512_castps512_ps256(*a), _mm512_extractf32x8_ps(*a, 1)); }
@@ -157,6 +159,7 @@ static inline ivec iadd(ivec a, ivec b) { return _mm512_add_epi32(a, b); }
 static inline ivec imul(ivec a, ivec b) { return _mm512_mullo_epi32(a, b); }
 static inline ivec ixor(ivec a, ivec b) { return _mm512_xor_si512(a, b); }
 static inline ivec iwiden(const int8_t *p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)); }
+static inline ivec iwiden32(const void *p) { return _mm512_cvtepi16_epi32(_mm256_loadu_si256(p)); }
 static inline ivec iwiden16(const int8_t *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const void *)p)); }
 static inline ivec imadd16(ivec a, ivec b) { return _mm512_madd_epi16(a, b); }
 static inline ivec ilow8(ivec a, ivec b) { return _mm512_unpacklo_epi8(a, b); }
@@ -175,6 +178,34 @@ static inline __m256i ifold(ivec v)
 {
 	return _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
 }
+
+#ifndef SNPU_AVX512_EMULATED		/* there the neurons of integers are the reference's */
+#define HAVE_QNEURONS
+
+typedef __mmask16 imask;
+
+static inline imask igt(ivec a, ivec b) { return _mm512_cmpgt_epi32_mask(a, b); }
+static inline ivec ipick(imask m, ivec a, ivec b) { return _mm512_mask_blend_epi32(m, b, a); }
+static inline unsigned int imbits(imask m) { return m; }
+static inline dvec dilow(ivec v) { return _mm512_cvtepi32_pd(_mm512_castsi512_si256(v)); }
+static inline dvec dihigh(ivec v) { return _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(v, 1)); }
+
+static inline ivec idnarrow(dvec low, dvec high)
+{
+	return _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtpd_epi32(low)), _mm512_cvtpd_epi32(high), 1);
+}
+
+static inline ivec idecay(ivec x, ivec d, unsigned int bits)
+{
+	__m128i by = _mm_cvtsi32_si128((int)bits);
+	ivec size = _mm512_abs_epi32(x), part = _mm512_min_epu32(d, _mm512_set1_epi32(1 << bits));
+	ivec even = _mm512_srl_epi64(_mm512_mul_epu32(size, part), by);
+	ivec odd = _mm512_srl_epi64(_mm512_mul_epu32(_mm512_srli_epi64(size, 32), _mm512_srli_epi64(part, 32)), by);
+	ivec y = _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+
+	return _mm512_mask_sub_epi32(y, _mm512_movepi32_mask(x), _mm512_setzero_si512(), y);
+}
+#endif
 
 static inline void iparts(ivec v[4])
 {
@@ -209,7 +240,9 @@ static inline ivec idot(ivec acc, ivec u, ivec s)
 #define SPMV_ROWS	4u
 #define DOT_ROWS	8u
 
+#include "kernels/conv.h"
 #include "kernels/simd_lm.h"
+#include "kernels/simd_quant.h"
 #include "kernels/spmv.h"
 
 const struct snpu_kernels TABLE = KERNELS(NAME);

@@ -70,6 +70,12 @@ static inline __m512i snpu_cvtepu16_epi32(__m256i v)
 					     _mm256_cvtepu16_epi32(_mm256_extracti128_si256(v, 1)) } }).i;
 }
 
+static inline __m512i snpu_cvtepi16_epi32(__m256i v)
+{
+	return ((union snpu_halves){ .i2 = { _mm256_cvtepi16_epi32(_mm256_castsi256_si128(v)),
+					     _mm256_cvtepi16_epi32(_mm256_extracti128_si256(v, 1)) } }).i;
+}
+
 static inline __m512 snpu_cvtepi32_ps(__m512i v)
 {
 	union snpu_halves h = { .i = v };
@@ -108,6 +114,7 @@ static inline __m512d snpu_mask_blend_pd(simde__mmask8 mask, __m512d a, __m512d 
 #undef _mm512_cvtpd_ps
 #undef _mm512_cvtepi8_epi32
 #undef _mm512_cvtepu16_epi32
+#undef _mm512_cvtepi16_epi32
 #undef _mm512_cvtepi32_ps
 #undef _mm512_cvtps_epi32
 #undef _mm512_mullo_epi32
@@ -118,6 +125,7 @@ static inline __m512d snpu_mask_blend_pd(simde__mmask8 mask, __m512d a, __m512d 
 #define _mm512_cvtpd_ps		snpu_cvtpd_ps
 #define _mm512_cvtepi8_epi32	snpu_cvtepi8_epi32
 #define _mm512_cvtepu16_epi32	snpu_cvtepu16_epi32
+#define _mm512_cvtepi16_epi32	snpu_cvtepi16_epi32
 #define _mm512_cvtepi32_ps	snpu_cvtepi32_ps
 #define _mm512_cvtps_epi32	snpu_cvtps_epi32
 #define _mm512_mullo_epi32	snpu_mullo_epi32

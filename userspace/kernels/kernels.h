@@ -35,6 +35,101 @@ struct snpu_linear_args {
 	uint32_t count, n_in, n_out;
 };
 
+/* A packet's numbers are its geometry. */
+struct snpu_conv_args {
+	const struct snpu_pkt_CONV *p;
+	const struct snpu_event *ev;		/* [count], channels ascending and < groups * c_in * h * w */
+	const float *weights;			/* [groups * c_in][kernel_h][kernel_w][c_out rounded up to 16]; finite for the dense kernel */
+	const float *bias;			/* [groups * c_out] or NULL */
+	float *out;				/* [groups * c_out][out_h][out_w] */
+	float *scratch;				/* conv_sums() elements and, for the dense kernel, conv_plane() more: window.h */
+	uint32_t count;
+};
+
+/*
+ * From which share of active inputs on the dense kernel is the faster one, percent: `make bench-conv` shows where they meet. The more output
+ * channels, the less the way to each window weighs.
+ */
+static inline uint32_t snpu_conv_dense_percent(uint32_t c_out)
+{
+	return 16 + (c_out < 64 ? c_out : 64) / 2;
+}
+
+struct snpu_pool_args {
+	const struct snpu_pkt_POOL *p;
+	const struct snpu_event *ev;		/* [count], channels ascending and < channels * h * w */
+	float *out;				/* [channels][out_h][out_w] */
+	uint32_t count;
+};
+
+/* --- integers --- */
+
+struct snpu_qlinear_args {
+	const struct snpu_spike *ev;		/* [count], channels ascending and < n_in */
+	const void *weights;			/* int8 or, wide, int16 [n_out / 64 rounded up][n_in][64] */
+	const int32_t *bias;			/* [n_out] or NULL */
+	int32_t *out;				/* [n_out] */
+	uint32_t count, n_in, n_out, shift;
+	bool wide;
+};
+
+struct snpu_qconv_args {
+	const struct snpu_pkt_CONV *p;		/* the geometry alone */
+	const struct snpu_spike *ev;		/* [count], channels ascending and < groups * c_in * h * w */
+	const uint8_t *weights;			/* int8 or, wide, int16 [groups * c_in][block bytes]: [kernel_h][kernel_w][c_out rounded up to 16] */
+	const int32_t *bias;			/* [groups * c_out] or NULL */
+	int32_t *out;				/* [groups * c_out][out_h][out_w] */
+	void *scratch;				/* 8 * conv_sums() bytes: window.h */
+	uint64_t block;
+	uint32_t count, shift;
+	bool wide;
+};
+
+struct snpu_qpool_args {
+	const struct snpu_pkt_QPOOL *p;
+	const struct snpu_spike *ev;		/* [count], channels ascending and < channels * h * w */
+	int64_t *sums;				/* [channels][out_h][out_w], scratch */
+	int32_t *out;				/* likewise */
+	uint32_t count;
+};
+
+/* One time step of n neurons; `out` may be `x`. */
+struct snpu_qneuron_args {
+	const int32_t *x;			/* [n] */
+	int32_t *state;				/* [variables][n] */
+	const int32_t *param;			/* [parameters][n] */
+	int32_t *out;				/* [n] */
+	uint32_t n;
+	uint32_t first;				/* neurons before it are left alone */
+	unsigned int flags;			/* of the packet */
+};
+
+/* --- networks of many neurons --- */
+
+/* One time step of LIFEXP. */
+struct snpu_lifexp_args {
+	float *state;				/* [4][n] */
+	const float *param;			/* [9][n], with SHARED [9] */
+	uint32_t n;
+	unsigned int flags;			/* SNPU_NEURON_GE, SNPU_LIFEXP_SHARED */
+};
+
+/* A segment of SPARSE, judged, for the entry whose row it is in. */
+struct snpu_sparse_segment {
+	const uint16_t *target;			/* [count] in the block */
+	const float *weight;			/* [count]; NULL: `add` is all there is to add */
+	float add;				/* weight * value, or with weights the value */
+	uint32_t limit;				/* targets from the block's first on */
+	uint16_t delay, count, block;
+};
+
+struct snpu_sparse_args {
+	const struct snpu_sparse_segment *segment;	/* [segments], in order */
+	uint64_t segments;
+	float *ring;				/* [slots][n_out] */
+	uint32_t n_out, slots, position;
+};
+
 /* --- language models. Each works on a part [from, to) of what its comment names, so that threads can share a packet. --- */
 
 /* Spike lists of several vectors, copied and checked. */
@@ -87,6 +182,7 @@ struct snpu_swa_args {
 
 /* Neuron kernels return how many outputs are spikes; those without a threshold return 0. */
 typedef uint64_t snpu_neuron_fn(const struct snpu_neuron_args *a);
+typedef uint64_t snpu_qneuron_fn(const struct snpu_qneuron_args *a);
 
 struct snpu_kernels {
 	const char *name;			/* "scalar", "avx2", "avx512" */
@@ -94,9 +190,22 @@ struct snpu_kernels {
 	/* Writes an entry for each x[c] != 0, and nothing past the last; returns their number. ev: room for n. */
 	uint32_t (*evpack)(const float *x, uint32_t n, struct snpu_event *ev);
 	void (*evunpack)(const struct snpu_event *ev, uint32_t count, float *x, uint32_t n);
+	/* Event by event, and (optional) window by window with the same bits. Both return how many (event, window) pairs met. */
+	uint64_t (*conv)(const struct snpu_conv_args *a);
+	uint64_t (*conv_dense)(const struct snpu_conv_args *a);
 	void (*add)(const float *a, const float *b, float *out, uint32_t n);
 	void (*scale)(const float *x, const float *scale, float *out, uint32_t n);
 	snpu_neuron_fn *threshold, *i, *if_, *li, *lif, *cubali, *cubalif;
+	/* Neurons [from, to); puts an entry for each that fires to ev, room for to - from; returns their number. */
+	uint32_t (*lifexp)(const struct snpu_lifexp_args *a, uint32_t from, uint32_t to, struct snpu_event *ev);
+	/* x += slot, then slot = 0. */
+	void (*take)(float *slot, float *x, uint32_t n);
+
+	void (*qlinear)(const struct snpu_qlinear_args *a);
+	uint64_t (*qconv)(const struct snpu_qconv_args *a);	/* returns how many (event, window) pairs met */
+	void (*qadd)(const int32_t *a, const int32_t *b, int32_t *out, uint32_t n);
+	void (*qscale)(const int32_t *x, const int32_t *scale, int32_t *out, uint32_t n);
+	snpu_qneuron_fn *qthreshold, *qli, *qlif, *qcubali, *qcubalif;
 
 	/* Rows [from, to); lists lie SNPU_EVENTS_WORDS(n) words apart; returns the number of all entries. */
 	uint64_t (*encode)(const float *x, uint32_t n, float k, uint32_t *lists, uint32_t from, uint32_t to);
@@ -111,6 +220,13 @@ struct snpu_kernels {
 	size_t (*swa_scratch)(const struct snpu_swa_args *a);
 	void (*swa)(const struct snpu_swa_args *a, uint32_t from, uint32_t to);			/* query heads */
 };
+
+/* SPARSE: what goes to blocks [first, first + count) of the targets. */
+void snpu_sparse_f32(const struct snpu_sparse_args *a, uint32_t first, uint32_t count);
+
+/* POOL and QPOOL: scattered additions, which no vector makes faster. */
+void snpu_pool_f32(const struct snpu_pool_args *a);
+void snpu_qpool(const struct snpu_qpool_args *a);
 
 extern const struct snpu_kernels snpu_kernels_scalar, snpu_kernels_avx2, snpu_kernels_avx512, snpu_kernels_avx512vnni;
 

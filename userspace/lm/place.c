@@ -82,9 +82,12 @@ static void put_part(struct lm_stage *s, unsigned int part, unsigned int from, i
 		const struct snpu_target *target = &s->target[t];
 		uint64_t need = part_bytes(s, part) + (beside == (int)t ? 0 : scratch_bytes(s));
 
-		if (target->info.kind == SNPU_KIND_CPU)
-			snprintf(not, sizeof(not), "%s was asked for", target->info.name);
-		else if (target->dead)
+		if (target->info.kind == SNPU_KIND_CPU) {	/* takes everything, so nobody behind it is asked */
+			if (!*not)
+				snprintf(not, sizeof(not), "%s was asked for", target->info.name);
+			break;
+		}
+		if (target->dead)
 			snprintf(not, sizeof(not), "%s failed", target->info.name);
 		else if (!executes(&target->info))
 			snprintf(not, sizeof(not), "%s does not execute all packets it needs", target->info.name);

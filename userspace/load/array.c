@@ -58,16 +58,25 @@ void snpu_array_free(struct snpu_array *a)
 }
 
 #define CONVERT(DTYPE, type)								\
-	case DTYPE:									\
+	case DTYPE: {									\
+		const type *in = (const type *)a->data + first;	/* where no store to `to` can change it */	\
+											\
 		for (uint64_t i = 0; i < count; i++)					\
-			out[i] = (float)((const type *)a->data)[first + i];		\
-		break;
+			to[i] = (float)in[i];						\
+		break;									\
+	}
 
 int snpu_array_to_f32(const struct snpu_array *a, uint64_t first, uint64_t count, float *out)
 {
+	float *restrict to = out;
+
 	if (!snpu_range_ok(first, count, a->count))
 		return snpu_fail(-ERANGE, "elements %llu to %llu of an array of %llu were asked for", (unsigned long long)first,
 				 (unsigned long long)(first + count), (unsigned long long)a->count);
+	if (a->dtype == SNPU_F32) {
+		memcpy(out, (const float *)a->data + first, count * sizeof(*out));
+		return 0;
+	}
 	switch (a->dtype) {
 	CONVERT(SNPU_BOOL, uint8_t)
 	CONVERT(SNPU_U8, uint8_t)
@@ -78,7 +87,6 @@ int snpu_array_to_f32(const struct snpu_array *a, uint64_t first, uint64_t count
 	CONVERT(SNPU_I32, int32_t)
 	CONVERT(SNPU_U64, uint64_t)
 	CONVERT(SNPU_I64, int64_t)
-	CONVERT(SNPU_F32, float)
 	CONVERT(SNPU_F64, double)
 	default:
 		return snpu_fail(-EINVAL, "an array has the unknown element type %u", (unsigned)a->dtype);

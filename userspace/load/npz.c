@@ -9,7 +9,7 @@
 #include <zip.h>
 
 #include "core/fail.h"
-#include "snpu/snpu_array.h"
+#include "load/npz.h"
 
 #define DEFLATE_MAX	1100ull		/* no stream shrinks by more */
 
@@ -117,11 +117,10 @@ static int read_entry(struct snpu_npz *z, unsigned index, uint64_t size, char *t
 					  z->names[index], (unsigned long long)at, (unsigned long long)size);
 }
 
-int snpu_npz_read(struct snpu_npz *z, const char *name, struct snpu_array *out)
+int snpu_npz_bytes(struct snpu_npz *z, const char *name, void **mem, size_t *size)
 {
 	unsigned i = 0;
 	zip_stat_t st;
-	char *mem;
 	int err;
 
 	while (i < z->n && strcmp(z->names[i], name))
@@ -130,12 +129,25 @@ int snpu_npz_read(struct snpu_npz *z, const char *name, struct snpu_array *out)
 		return snpu_fail(-ENOENT, "the .npz archive has no array '%s'; it has %u others", name, z->n);
 	if (zip_stat_index(z->zip, i, 0, &st) || !(st.valid & ZIP_STAT_SIZE) || st.size / DEFLATE_MAX > z->size)
 		return snpu_fail(-EBADMSG, "array '%s' of the .npz archive claims more bytes than the archive can hold; it is damaged, copy it again", name);
-	mem = malloc(st.size ? st.size : 1);
-	if (!mem)
+	*mem = malloc(st.size ? st.size : 1);
+	if (!*mem)
 		return snpu_fail(-ENOMEM, "no memory for the %llu bytes of array '%s'", (unsigned long long)st.size, name);
-	err = read_entry(z, i, st.size, mem);
-	if (!err)
-		err = snpu_npy_parse(mem, st.size, out);
+	*size = st.size;
+	err = read_entry(z, i, st.size, *mem);
+	if (err)
+		free(*mem);
+	return err;
+}
+
+int snpu_npz_read(struct snpu_npz *z, const char *name, struct snpu_array *out)
+{
+	size_t size;
+	void *mem;
+	int err = snpu_npz_bytes(z, name, &mem, &size);
+
+	if (err)
+		return err;
+	err = snpu_npy_parse(mem, size, out);
 	if (err)
 		snpu_fail_in(err, "array '%s'", name);
 	free(mem);

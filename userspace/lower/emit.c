@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The program of a segment: a loop over samples, which clears the state, around a loop over time steps, in which every
+ * The program of a segment: a loop over samples, which clears the state (unless a sample goes on), around a loop over time steps, in which every
  * node executes once in order. Packets of node k go to profile slot k + 1, everything else to slot 0. One thread.
  */
 #include <stdlib.h>
@@ -73,13 +73,23 @@ static struct snpu_ref edge_ref(const struct emit_job *j, unsigned reader, unsig
 	if (j->plan->segment_of[root] != j->segment) {
 		unsigned i = snpu_stream_find(j->s->imports, j->s->n_imports, root, -1);
 
+		if (edge->delayed)
+			return snpu_ref(SNPU_REGION_STATE, events ? j->s->import_old_events[i] : j->s->import_old[i]);
 		return events ? snpu_ref(SNPU_REGION_SCRATCH, j->s->import_events[i])
 			      : stream_ref(j, SNPU_REGION_INPUT, j->import_at, j->s->imports, i);
 	}
 	slot = &j->s->slots[at];
-	if (edge->delayed && reader > at)
+	if (edge->delayed && (reader > at || j->l->m->nodes[edge->to].breaks))
 		return snpu_ref(SNPU_REGION_STATE, events ? slot->old_events : slot->old_value);
 	return events ? slot_events(slot) : slot_value(j, slot);
+}
+
+static void emit_add(struct emit_job *j, struct snpu_ref a, struct snpu_ref b, struct snpu_ref out, uint32_t n)
+{
+	if (j->l->quant)
+		snpu_emit(j->prog, QADD, .a = a, .b = b, .out = out, .n = n);
+	else
+		snpu_emit(j->prog, ADD, .a = a, .b = b, .out = out, .n = n);
 }
 
 /* Adds up the inputs of a node in the order of its edges, into `to`. */
@@ -91,7 +101,7 @@ static void emit_sum(struct emit_job *j, unsigned k, const struct snpu_node *n, 
 	if (n->n_in == 1)
 		snpu_emit(j->prog, COPY, .src = sum, .dst = to, .words = size);
 	for (unsigned i = 1; i < n->n_in; i++) {
-		snpu_emit(j->prog, ADD, .a = sum, .b = edge_ref(j, k, n->in[i], false), .out = to, .n = size);
+		emit_add(j, sum, edge_ref(j, k, n->in[i], false), to, size);
 		sum = to;
 	}
 }
@@ -106,38 +116,104 @@ static struct snpu_ref dense_input(struct emit_job *j, unsigned k, const struct 
 	return sum;
 }
 
+/* The input as an event list, made here when it is a sum. */
+static struct snpu_ref event_input(struct emit_job *j, unsigned k, const struct snpu_node *n)
+{
+	struct snpu_ref events;
+
+	if (n->n_in == 1)
+		return edge_ref(j, k, n->in[0], true);
+	events = snpu_ref(SNPU_REGION_SCRATCH, j->s->slots[k].sum_events);
+	snpu_emit(j->prog, EVPACK, .x = dense_input(j, k, n), .ev = events, .n = (uint32_t)n->in_size);
+	return events;
+}
+
+/* Of synapses of integers. */
+static uint8_t quant_flags(const struct emit_job *j, bool biased)
+{
+	return (uint8_t)((biased ? SNPU_Q_BIAS : 0) | (j->l->sem->number == SNPU_NUMBER_INT16 ? SNPU_Q_INT16 : 0));
+}
+
+/* The bias, when there is one; else the zero reference. */
+static struct snpu_ref bias_ref(const struct snpu_slot *slot)
+{
+	return slot->constants != SNPU_NOWHERE ? snpu_ref(SNPU_REGION_CONST, slot->constants) : (struct snpu_ref){ 0 };
+}
+
 static void emit_linear(struct emit_job *j, unsigned k, const struct snpu_node *n)
 {
 	const struct snpu_slot *slot = &j->s->slots[k];
-	bool bias = slot->constants != SNPU_NOWHERE;
-	struct snpu_ref events;
+	struct snpu_ref ev = event_input(j, k, n), weights = snpu_ref(SNPU_REGION_WEIGHTS, slot->weights);
+	bool biased = slot->constants != SNPU_NOWHERE;
 
-	if (n->n_in == 1) {
-		events = edge_ref(j, k, n->in[0], true);
-	} else {
-		events = snpu_ref(SNPU_REGION_SCRATCH, slot->sum_events);
-		snpu_emit(j->prog, EVPACK, .x = dense_input(j, k, n), .ev = events, .n = (uint32_t)n->columns);
-	}
-	snpu_emit(j->prog, LINEAR, .hdr.flags = bias ? SNPU_LINEAR_BIAS : 0, .ev = events,
-		  .weights = snpu_ref(SNPU_REGION_WEIGHTS, slot->weights),
-		  .bias = bias ? snpu_ref(SNPU_REGION_CONST, slot->constants) : (struct snpu_ref){ 0 },
-		  .out = slot_value(j, slot), .n_in = (uint32_t)n->columns, .n_out = (uint32_t)n->rows);
+	if (j->l->quant)
+		snpu_emit(j->prog, QLINEAR, .hdr.flags = quant_flags(j, biased), .ev = ev, .weights = weights, .bias = bias_ref(slot),
+			  .out = slot_value(j, slot), .n_in = (uint32_t)n->columns, .n_out = (uint32_t)n->rows, .shift = j->l->quant->node[slot->node].shift);
+	else
+		snpu_emit(j->prog, LINEAR, .hdr.flags = biased ? SNPU_LINEAR_BIAS : 0, .ev = ev, .weights = weights, .bias = bias_ref(slot),
+			  .out = slot_value(j, slot), .n_in = (uint32_t)n->columns, .n_out = (uint32_t)n->rows);
 }
 
-static uint8_t neuron_flags(const struct snpu_semantics *sem, const struct snpu_kind *kind)
-{
-	static const uint8_t resets[] = {
-		[SNPU_RESET_VALUE] = SNPU_NEURON_RESET_VALUE,
-		[SNPU_RESET_SUBTRACT] = SNPU_NEURON_RESET_SUBTRACT,
-		[SNPU_RESET_DELTA] = SNPU_NEURON_RESET_DELTA,
-	};
-	uint8_t flags = 0;
+/* What CONV and POOL are told of a window, and their twins of integers. */
+#define WINDOW(w)	.h = (w)->h, .w = (w)->w, .out_h = (w)->out_h, .out_w = (w)->out_w, .kernel_h = (w)->kernel_h, .kernel_w = (w)->kernel_w,	\
+			.stride_h = (w)->stride_h, .stride_w = (w)->stride_w, .pad_top = (w)->pad_top, .pad_left = (w)->pad_left
+#define CHANNELS(w)	.groups = (w)->groups, .c_in = (w)->c_in, .c_out = (w)->c_out, .dilation_h = (w)->dilation_h, .dilation_w = (w)->dilation_w
 
-	if (kind->flags & SNPU_KIND_FIRES && sem->compare == SNPU_COMPARE_GE)
-		flags |= SNPU_NEURON_GE;
-	if (kind->flags & SNPU_KIND_FIRES && kind->states)
-		flags |= resets[sem->reset];
-	return flags;
+static void emit_conv(struct emit_job *j, unsigned k, const struct snpu_node *n)
+{
+	const struct snpu_slot *slot = &j->s->slots[k];
+	const struct snpu_window *w = &n->window;
+	struct snpu_ref ev = event_input(j, k, n), weights = snpu_ref(SNPU_REGION_WEIGHTS, slot->weights);
+	bool biased = slot->constants != SNPU_NOWHERE;
+
+	if (j->l->quant)
+		snpu_emit(j->prog, QCONV, .hdr.flags = quant_flags(j, biased), .ev = ev, .weights = weights, .bias = bias_ref(slot),
+			  .out = slot_value(j, slot), CHANNELS(w), WINDOW(w), .shift = j->l->quant->node[slot->node].shift);
+	else
+		snpu_emit(j->prog, CONV, .hdr.flags = biased ? SNPU_CONV_BIAS : 0, .ev = ev, .weights = weights, .bias = bias_ref(slot),
+			  .out = slot_value(j, slot), CHANNELS(w), WINDOW(w));
+}
+
+static void emit_pool(struct emit_job *j, unsigned k, const struct snpu_node *n)
+{
+	const struct snpu_window *w = &n->window;
+	struct snpu_ref ev = event_input(j, k, n), out = slot_value(j, &j->s->slots[k]);
+
+	if (j->l->quant)		/* what a mean divides by is in the unit */
+		snpu_emit(j->prog, QPOOL, .ev = ev, .out = out, .channels = w->groups, WINDOW(w));
+	else
+		snpu_emit(j->prog, POOL, .hdr.flags = snpu_node_is(n, SNPU_KIND_ID_AVGPOOL2D) ? SNPU_POOL_AVG : 0, .ev = ev, .out = out,
+			  .channels = w->groups, WINDOW(w));
+}
+
+static void emit_push(struct emit_job *j, unsigned k, const struct snpu_node *n)
+{
+	snpu_emit(j->prog, DELAY_PUSH, .x = dense_input(j, k, n), .ring = snpu_ref(SNPU_REGION_STATE, j->s->slots[k].state), .n = (uint32_t)n->size,
+		  .slots = snpu_delay_slots(j->l, n));
+}
+
+/* One that breaks a cycle gets its input only when the step is over. */
+static void emit_delay(struct emit_job *j, unsigned k, const struct snpu_node *n)
+{
+	const struct snpu_slot *slot = &j->s->slots[k];
+
+	if (!n->breaks)
+		emit_push(j, k, n);
+	snpu_emit(j->prog, DELAY_PULL, .ring = snpu_ref(SNPU_REGION_STATE, slot->state), .delay = snpu_ref(SNPU_REGION_CONST, slot->constants),
+		  .out = slot_value(j, slot), .n = (uint32_t)n->size, .slots = snpu_delay_slots(j->l, n));
+}
+
+/* The input of a neuron; counts that no weight made larger are lifted to where its membrane has a fraction. */
+static struct snpu_ref neuron_input(struct emit_job *j, unsigned k, const struct snpu_node *n)
+{
+	const struct snpu_slot *slot = &j->s->slots[k];
+	struct snpu_ref x = dense_input(j, k, n), lifted = snpu_ref(SNPU_REGION_SCRATCH, slot->sum);
+
+	if (!j->l->quant || j->l->quant->node[slot->node].lift == 1)
+		return x;
+	snpu_emit(j->prog, QSCALE, .x = x, .scale = snpu_ref(SNPU_REGION_CONST, slot->constants + 4 * n->size * (snpu_quant_rows(j->l, n) - 1)),
+		  .out = lifted, .n = (uint32_t)n->size);
+	return lifted;
 }
 
 /* All neuron packets have the layout of NEURON_ARGS; LIF stands for them. */
@@ -145,31 +221,48 @@ static void emit_neuron(struct emit_job *j, unsigned k, const struct snpu_node *
 {
 	const struct snpu_slot *slot = &j->s->slots[k];
 	struct snpu_pkt_LIF p = {
-		.hdr.flags = neuron_flags(j->l->sem, n->kind),
-		.x = dense_input(j, k, n),
+		.hdr.flags = j->l->quant ? snpu_quant_flags(j->l->sem, n->kind) : snpu_semantics_flags(j->l->sem, n->kind),
+		.x = neuron_input(j, k, n),
 		.state = n->kind->states ? snpu_ref(SNPU_REGION_STATE, slot->state) : (struct snpu_ref){ 0 },
 		.param = snpu_ref(SNPU_REGION_CONST, slot->constants),
 		.out = slot_value(j, slot),
 		.n = (uint32_t)n->size,
 	};
 
-	snpu_prog_append(j->prog, n->kind->opcode, &p);
+	snpu_prog_append(j->prog, snpu_lower_opcode(j->l, n->kind->opcode), &p);
+}
+
+static void emit_scale(struct emit_job *j, unsigned k, const struct snpu_node *n)
+{
+	struct snpu_ref x = dense_input(j, k, n), scale = snpu_ref(SNPU_REGION_CONST, j->s->slots[k].constants), out = slot_value(j, &j->s->slots[k]);
+
+	if (j->l->quant)
+		snpu_emit(j->prog, QSCALE, .x = x, .scale = scale, .out = out, .n = (uint32_t)n->size);
+	else
+		snpu_emit(j->prog, SCALE, .x = x, .scale = scale, .out = out, .n = (uint32_t)n->size);
 }
 
 _Static_assert(sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_THRESHOLD) && sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_I) &&
 	       sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_IF) && sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_LI) &&
-	       sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_CUBALI) && sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_CUBALIF),
-	       "neuron packets differ");
+	       sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_CUBALI) && sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_CUBALIF) &&
+	       sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_QTHRESHOLD) && sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_QLI) &&
+	       sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_QLIF) && sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_QCUBALI) &&
+	       sizeof(struct snpu_pkt_LIF) == sizeof(struct snpu_pkt_QCUBALIF), "neuron packets differ");
 
 static void emit_compute(struct emit_job *j, unsigned k, const struct snpu_node *n)
 {
 	const struct snpu_slot *slot = &j->s->slots[k];
 
-	if (n->kind->flags & SNPU_KIND_SYNAPSES)
+	if (snpu_node_opcode(n) == SNPU_OP_CONV)
+		emit_conv(j, k, n);
+	else if (n->kind->flags & SNPU_KIND_WINDOW)
+		emit_pool(j, k, n);
+	else if (n->kind->flags & SNPU_KIND_SYNAPSES)
 		emit_linear(j, k, n);
+	else if (snpu_node_is(n, SNPU_KIND_ID_DELAY))
+		emit_delay(j, k, n);
 	else if (snpu_node_is(n, SNPU_KIND_ID_SCALE))
-		snpu_emit(j->prog, SCALE, .x = dense_input(j, k, n), .scale = snpu_ref(SNPU_REGION_CONST, slot->constants),
-			  .out = slot_value(j, slot), .n = (uint32_t)n->size);
+		emit_scale(j, k, n);
 	else if (n->kind->flags & SNPU_KIND_ELEMENTS)
 		emit_neuron(j, k, n);
 	else
@@ -195,6 +288,38 @@ static void emit_after(struct emit_job *j, unsigned k, const struct snpu_node *n
 	}
 }
 
+/* What the next step reads of this one; at the end, because readers in the step, the rings first, still saw the step before. */
+static void emit_keep(struct emit_job *j)
+{
+	const struct snpu_segment *s = j->s;
+
+	for (unsigned k = 0; k < s->n_slots; k++) {
+		j->prog->slot = (uint16_t)(k + 1);
+		if (j->l->m->nodes[s->slots[k].node].breaks)
+			emit_push(j, k, &j->l->m->nodes[s->slots[k].node]);
+	}
+	for (unsigned k = 0; k < s->n_slots; k++) {
+		const struct snpu_slot *slot = &s->slots[k];
+		uint32_t size = (uint32_t)j->l->m->nodes[slot->node].size;
+
+		j->prog->slot = (uint16_t)(k + 1);
+		if (slot->old_value != SNPU_NOWHERE)
+			snpu_emit(j->prog, COPY, .src = slot_value(j, slot), .dst = snpu_ref(SNPU_REGION_STATE, slot->old_value), .words = size);
+		if (slot->old_events != SNPU_NOWHERE)
+			snpu_emit(j->prog, EVPACK, .x = slot_value(j, slot), .ev = snpu_ref(SNPU_REGION_STATE, slot->old_events), .n = size);
+	}
+	j->prog->slot = 0;
+	for (unsigned i = 0; i < s->n_imports; i++) {
+		struct snpu_ref x = stream_ref(j, SNPU_REGION_INPUT, j->import_at, s->imports, i);
+		uint32_t size = (uint32_t)s->imports[i].n;
+
+		if (s->import_old[i] != SNPU_NOWHERE)
+			snpu_emit(j->prog, COPY, .src = x, .dst = snpu_ref(SNPU_REGION_STATE, s->import_old[i]), .words = size);
+		if (s->import_old_events[i] != SNPU_NOWHERE)
+			snpu_emit(j->prog, EVPACK, .x = x, .ev = snpu_ref(SNPU_REGION_STATE, s->import_old_events[i]), .n = size);
+	}
+}
+
 static void emit_step(struct emit_job *j)
 {
 	const struct snpu_segment *s = j->s;
@@ -210,17 +335,7 @@ static void emit_step(struct emit_job *j)
 		emit_compute(j, k, n);
 		emit_after(j, k, n);
 	}
-	/* Only now, because readers later in the step still saw the step before. */
-	for (unsigned k = 0; k < s->n_slots; k++) {
-		const struct snpu_slot *slot = &s->slots[k];
-		uint32_t size = (uint32_t)j->l->m->nodes[slot->node].size;
-
-		j->prog->slot = (uint16_t)(k + 1);
-		if (slot->old_value != SNPU_NOWHERE)
-			snpu_emit(j->prog, COPY, .src = slot_value(j, slot), .dst = snpu_ref(SNPU_REGION_STATE, slot->old_value), .words = size);
-		if (slot->old_events != SNPU_NOWHERE)
-			snpu_emit(j->prog, EVPACK, .x = slot_value(j, slot), .ev = snpu_ref(SNPU_REGION_STATE, slot->old_events), .n = size);
-	}
+	emit_keep(j);
 	j->prog->slot = 0;
 }
 
@@ -234,7 +349,7 @@ static void emit_clear(struct emit_job *j)
 }
 
 int snpu_emit_segment(const struct snpu_lowering *l, const struct snpu_plan *plan, const struct snpu_segment *s, uint64_t samples, uint64_t steps,
-		      struct snpu_prog *prog)
+		      bool clear, struct snpu_prog *prog)
 {
 	struct emit_job j = { .l = l, .plan = plan, .s = s, .segment = (unsigned)(s - plan->segments), .steps = steps, .prog = prog };
 	uint64_t size;
@@ -251,7 +366,8 @@ int snpu_emit_segment(const struct snpu_lowering *l, const struct snpu_plan *pla
 	if (!err) {
 		prog->slot = 0;
 		snpu_emit(prog, LOOP, .count = (uint32_t)samples);
-		emit_clear(&j);
+		if (clear)
+			emit_clear(&j);
 		snpu_emit(prog, LOOP, .count = (uint32_t)steps);
 		emit_step(&j);
 		snpu_emit(prog, NEXT);

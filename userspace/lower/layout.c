@@ -61,8 +61,10 @@ static int find_streams(struct layout *y)
 
 		s->imports = snpu_arena_alloc(&p->arena, m->n_nodes, sizeof(*s->imports));
 		s->import_events = snpu_arena_alloc(&p->arena, m->n_nodes, sizeof(*s->import_events));
+		s->import_old = snpu_arena_alloc(&p->arena, m->n_nodes, sizeof(*s->import_old));
+		s->import_old_events = snpu_arena_alloc(&p->arena, m->n_nodes, sizeof(*s->import_old_events));
 		s->exports = snpu_arena_alloc(&p->arena, m->n_nodes + y->l->n_wanted, sizeof(*s->exports));
-		if (!s->imports || !s->import_events || !s->exports)
+		if (!s->imports || !s->import_events || !s->import_old || !s->import_old_events || !s->exports)
 			return -ENOMEM;
 	}
 	for (unsigned i = 0; i < m->n_nodes; i++) {
@@ -90,10 +92,10 @@ static int find_streams(struct layout *y)
 
 /* Who reads the value of a node within its segment, and how. */
 struct readers {
-	bool events;				/* a LINEAR of this step */
+	bool events;				/* a node of this step that takes events */
 	bool later;				/* any reader of the next step */
 	bool kept, kept_events;			/* ... that runs before the node writes again */
-	bool old, old_events;			/* ... that runs after it */
+	bool old, old_events;			/* ... that runs after it, as the rings of Delays do that break a cycle */
 };
 
 static void add_reader(struct readers *r, bool events, bool delayed, bool before)
@@ -108,7 +110,7 @@ static void add_reader(struct readers *r, bool events, bool delayed, bool before
 
 bool snpu_node_reads_events(const struct snpu_node *n)
 {
-	return n->kind->flags & SNPU_KIND_SYNAPSES && n->n_in == 1;
+	return snpu_node_takes_events(n) && n->n_in == 1;
 }
 
 /* Looks at all edges of the segment whose value is that of node `root`. */
@@ -126,7 +128,7 @@ static struct readers find_readers(const struct layout *y, const struct snpu_seg
 
 			if (p->root[edge->from] == root)
 				add_reader(&r, snpu_node_reads_events(n), edge->delayed,
-					   p->slot_of[root] == SNPU_NONE || k <= p->slot_of[root]);
+					   p->slot_of[root] == SNPU_NONE || (k <= p->slot_of[root] && !n->breaks));
 		}
 	}
 	return r;
@@ -159,15 +161,25 @@ static void place_value(struct layout *y, struct snpu_segment *s, struct snpu_sl
 static void place_slot(struct layout *y, struct snpu_segment *s, struct snpu_slot *slot)
 {
 	const struct snpu_node *n = &y->l->m->nodes[slot->node];
-	uint64_t weights = snpu_pack_weight_bytes(n), constants = snpu_pack_const_bytes(n);
+	uint64_t weights = snpu_pack_weight_bytes(y->l, n), constants = snpu_pack_const_bytes(y->l, n), state = snpu_pack_state_bytes(y->l, n);
 
 	slot->weights = weights ? take(&s->weight_bytes, weights) : SNPU_NOWHERE;
 	slot->constants = constants ? take(&s->const_bytes, constants) : SNPU_NOWHERE;
-	slot->state = n->kind->states ? take(&s->state_bytes, n->kind->states * n->size * 4) : SNPU_NOWHERE;
-	slot->sum = n->n_in > 1 && snpu_node_computes(n) ? take(&s->scratch_bytes, 4 * n->in_size) : SNPU_NOWHERE;
-	slot->sum_events = n->n_in > 1 && n->kind->flags & SNPU_KIND_SYNAPSES ? take(&s->scratch_bytes, 4 * SNPU_EVENTS_WORDS(n->in_size))
+	slot->state = state ? take(&s->state_bytes, state) : SNPU_NOWHERE;
+	slot->sum = (n->n_in > 1 || (y->l->quant && y->l->quant->node[slot->node].lift > 1)) && snpu_node_computes(n) ? take(&s->scratch_bytes, 4 * n->in_size) : SNPU_NOWHERE;
+	slot->sum_events = n->n_in > 1 && snpu_node_takes_events(n) ? take(&s->scratch_bytes, 4 * SNPU_EVENTS_WORDS(n->in_size))
 									      : SNPU_NOWHERE;
 	place_value(y, s, slot);
+}
+
+static void place_import(struct layout *y, struct snpu_segment *s, unsigned i)
+{
+	struct readers r = find_readers(y, s, s->imports[i].node);
+	uint64_t n = s->imports[i].n, list = 4 * SNPU_EVENTS_WORDS(n);
+
+	s->import_events[i] = r.events ? take(&s->scratch_bytes, list) : SNPU_NOWHERE;
+	s->import_old[i] = r.kept ? take(&s->state_bytes, 4 * n) : SNPU_NOWHERE;
+	s->import_old_events[i] = r.kept_events ? take(&s->state_bytes, list) : SNPU_NOWHERE;
 }
 
 int snpu_plan_layout(const struct snpu_lowering *l, struct snpu_plan *plan)
@@ -178,11 +190,15 @@ int snpu_plan_layout(const struct snpu_lowering *l, struct snpu_plan *plan)
 	for (unsigned k = 0; k < plan->n_segments && !err; k++) {
 		struct snpu_segment *s = &plan->segments[k];
 
-		for (unsigned i = 0; i < s->n_slots; i++)
+		for (unsigned i = 0; i < s->n_slots; i++) {
+			s->slots[i].state_at = s->state_bytes;
 			place_slot(&y, s, &s->slots[i]);
+			s->slots[i].state_size = s->state_bytes - s->slots[i].state_at;
+		}
+		s->imports_state_at = s->state_bytes;
 		for (unsigned i = 0; i < s->n_imports; i++)
-			s->import_events[i] = find_readers(&y, s, s->imports[i].node).events
-						      ? take(&s->scratch_bytes, 4 * SNPU_EVENTS_WORDS(s->imports[i].n)) : SNPU_NOWHERE;
+			place_import(&y, s, i);
+		s->imports_state_size = s->state_bytes - s->imports_state_at;
 	}
 	return err;
 }
@@ -192,7 +208,9 @@ int snpu_plan_make(const struct snpu_lowering *l, struct snpu_plan *plan)
 	int err;
 
 	snpu_plan_free(plan);
-	err = snpu_plan_place(l, plan);
+	err = snpu_delay_check(l);
+	if (!err)
+		err = snpu_plan_place(l, plan);
 	if (!err)
 		err = snpu_plan_split(l, plan);
 	if (!err)

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "kernels/kernels.h"
 #include "lower/plan.h"
 
 bool snpu_node_executes(const struct snpu_model *m, const struct snpu_node *n)
@@ -19,43 +20,55 @@ static bool target_executes(const struct snpu_target *t, unsigned opcode)
 }
 
 /* Bytes of device memory that a node takes for good. */
-static uint64_t node_bytes(const struct snpu_node *n)
+static uint64_t node_bytes(const struct snpu_lowering *l, const struct snpu_node *n)
 {
-	return snpu_pack_weight_bytes(n) + snpu_pack_const_bytes(n) + n->kind->states * n->size * 4;
+	return snpu_pack_weight_bytes(l, n) + snpu_pack_const_bytes(l, n) + snpu_pack_state_bytes(l, n);
 }
 
 /* "" when the target can take the node beside `used` bytes of others, else why not. NULL: no memory. */
 static const char *obstacle(const struct snpu_lowering *l, struct snpu_plan *plan, int target, const struct snpu_node *n, uint64_t used)
 {
 	const struct snpu_target *t = &l->targets[target];
-	uint64_t need = node_bytes(n), free_bytes = t->info.device_total - t->info.device_used;
-	unsigned ops[] = { n->kind->opcode, SNPU_OP_EVPACK, SNPU_OP_ADD };
-	bool needs[] = { snpu_node_computes(n), n->kind->flags & SNPU_KIND_SYNAPSES, n->n_in > 1 };
+	uint64_t need = node_bytes(l, n), free_bytes = t->info.device_total - t->info.device_used;
+	unsigned ops[] = { snpu_lower_opcode(l, snpu_node_opcode(n)), SNPU_OP_EVPACK, SNPU_OP_DELAY_PUSH, snpu_lower_opcode(l, SNPU_OP_ADD) };
+	bool needs[] = { snpu_node_computes(n), snpu_node_takes_events(n), snpu_node_is(n, SNPU_KIND_ID_DELAY), n->n_in > 1 };
 
 	if (t->dead)
 		return snpu_arena_printf(&plan->arena, "%s failed", t->info.name);
 	if (t->info.kind == SNPU_KIND_CPU)
 		return "";
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		if (needs[i] && !target_executes(t, ops[i]))
 			return snpu_arena_printf(&plan->arena, "%s does not execute %s", t->info.name, snpu_pkt_desc(ops[i])->name);
+	if (snpu_semantics_flags(l->sem, n->kind) & SNPU_NEURON_FLAGS_1_3 && t->info.hw_version < (1u << 16 | 3))
+		return snpu_arena_printf(&plan->arena, "%s, of contract 1.%u, does not fire as asked", t->info.name, t->info.hw_version & 0xffff);
 	if (t->info.device_total && (need > free_bytes || used > free_bytes - need))
 		return snpu_arena_printf(&plan->arena, "needs %llu KiB, %s has %llu KiB left", (unsigned long long)(need + 1023) / 1024,
 					 t->info.name, (unsigned long long)(used < free_bytes ? free_bytes - used : 0) / 1024);
 	return "";
 }
 
+/* Why the CPU has a node, and how it computes a convolution. NULL: no memory. */
+static const char *on_cpu(const struct snpu_lowering *l, struct snpu_plan *plan, const struct snpu_node *n)
+{
+	bool scalar = !strcmp(l->targets[l->n_targets - 1].info.isa, "scalar");
+
+	if (snpu_node_opcode(n) == SNPU_OP_CONV && !scalar && !l->quant)
+		return snpu_arena_printf(&plan->arena, "%s: by events, dense from %u %% active on", l->n_targets == 1 ? "no device was given" : "the CPU",
+					 snpu_conv_dense_percent(n->window.c_out));
+	return l->n_targets == 1 ? "no device was given; the CPU executes everything" : "the CPU executes everything";
+}
+
 /* Why the first target takes the node: what it executes for it, and where there is device memory that it has room. NULL: no memory. */
 static const char *first_choice(const struct snpu_lowering *l, struct snpu_plan *plan, const struct snpu_node *n)
 {
 	const struct snpu_target *t = &l->targets[0];
-	unsigned long long kib = (node_bytes(n) + 1023) / 1024;
-	const char *op = snpu_pkt_desc(snpu_node_computes(n) ? n->kind->opcode : n->n_in > 1 ? SNPU_OP_ADD : SNPU_OP_COPY)->name;
+	unsigned long long kib = (node_bytes(l, n) + 1023) / 1024;
+	unsigned opcode = snpu_node_computes(n) ? snpu_node_opcode(n) : n->n_in > 1 ? SNPU_OP_ADD : SNPU_OP_COPY;
+	const char *op = snpu_pkt_desc(snpu_lower_opcode(l, opcode))->name;
 
-	if (l->n_targets == 1)
-		return "no device was given; the CPU executes everything";
-	if (t->info.kind == SNPU_KIND_CPU)
-		return "the CPU executes everything";
+	if (l->n_targets == 1 || t->info.kind == SNPU_KIND_CPU)
+		return on_cpu(l, plan, n);
 	if (!t->info.device_total || !kib)
 		return snpu_arena_printf(&plan->arena, "first choice: executes %s", op);
 	return snpu_arena_printf(&plan->arena, "first choice: executes %s, %llu KiB fit", op, kib);
@@ -100,7 +113,7 @@ static int component_fits(const struct snpu_lowering *l, struct snpu_plan *plan,
 			return -ENOMEM;
 		if (**why)
 			return 0;
-		used += node_bytes(n);
+		used += node_bytes(l, n);
 	}
 	return 0;
 }
@@ -137,7 +150,7 @@ static int assign(const struct snpu_lowering *l, struct snpu_plan *plan, unsigne
 		if (!why)
 			return -ENOMEM;
 		plan->place[i] = (struct snpu_node_place){ target, why, forced };
-		used[target] += node_bytes(n);
+		used[target] += node_bytes(l, n);
 	}
 	return 0;
 }

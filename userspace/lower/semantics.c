@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a time step means, decided once for a session: see semantics.h and docs/nir.md. NIR fixes a differential equation;
- * everything else is decided here, and every decision leaves a note. One thread.
+ * everything else is decided here, and every decision leaves a note. The time step itself is in time.c. One thread.
  */
-#include "lower/semantics.h"
+#include "lower/quant.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "snpu_isa.h"
 
 struct decide {
 	const struct snpu_model *m;
@@ -15,149 +18,143 @@ struct decide {
 	struct snpu_semantics *s;
 };
 
-static int note(struct decide *d, enum snpu_note_kind kind, const char *rule, const char *node, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
-static int note(struct decide *d, enum snpu_note_kind kind, const char *rule, const char *node, const char *fmt, ...)
+int snpu_semantics_note(struct snpu_semantics *s, struct snpu_arena *a, enum snpu_note_kind kind, const char *source, const char *rule, const char *node,
+			const char *fmt, ...)
 {
 	va_list ap;
 	int err;
 
 	va_start(ap, fmt);
-	err = snpu_note_add(d->a, &d->s->notes, &d->s->n_notes, &d->s->cap_notes, kind, rule, node, fmt, ap);
+	err = snpu_note_add(a, &s->notes, &s->n_notes, &s->cap_notes, kind, rule, node, fmt, ap);
 	va_end(ap);
+	if (!err)
+		s->notes[s->n_notes - 1].source = source;
 	return err;
 }
 
-/* The smallest time constant of the model, and whose it is. INFINITY without any. */
-static double smallest_tau(const struct snpu_model *m, const struct snpu_node **node, const char **param)
+/* Where a choice came from, as a note's source and as the end of its sentence. */
+struct origin {
+	enum snpu_note_kind kind;
+	const char *source, *says;
+};
+
+/* given: by an option; otherwise: of a note when nobody chose, with the end of its sentence. */
+static struct origin origin_of(struct decide *d, bool given, enum snpu_note_kind otherwise, const char *says)
 {
-	double low = INFINITY;
+	if (given)
+		return (struct origin){ SNPU_NOTE_INFO, "option", "" };
+	if (d->s->dialect)
+		return (struct origin){ SNPU_NOTE_INFO, "dialect", "" };
+	return (struct origin){ otherwise, "default", says };
+}
+
+#define NOTE(d, o, rule, node, fmt, ...)	\
+	snpu_semantics_note((d)->s, (d)->a, (o).kind, (o).source, rule, node, fmt "%s", ##__VA_ARGS__, (o).says)
+
+/* What there is to decide in this model. */
+struct has {
+	bool tau, cuba, fires, resets, gain;
+};
+
+static struct has look(const struct snpu_model *m)
+{
+	struct has has = { 0 };
 
 	for (unsigned i = 0; i < m->n_nodes; i++) {
-		const struct snpu_node *n = &m->nodes[i];
+		const struct snpu_kind *k = m->nodes[i].kind;
 
-		for (int p = 0; p < SNPU_KIND_PARAMS && n->kind->param[p].name; p++)
-			for (uint64_t k = 0; n->kind->param[p].role == SNPU_ROLE_TAU && k < n->param[p].count; k++)
-				if (n->param[p].data[k] < low) {
-					low = n->param[p].data[k];
-					*node = n;
-					*param = n->kind->param[p].name;
-				}
+		has.tau |= snpu_kind_param(k, "v_leak") >= 0;
+		has.cuba |= snpu_kind_param(k, "tau_syn") >= 0;
+		has.fires |= !!(k->flags & SNPU_KIND_FIRES);
+		has.resets |= k->flags & SNPU_KIND_FIRES && k->states;
 	}
-	return low;
+	return has;
 }
 
-static bool near(double a, double b, double relative)
+static int note_reset(struct decide *d)
 {
-	return fabs(a - b) <= relative * fabs(b);
-}
+	static const char *const what[] = {
+		[SNPU_RESET_VALUE] = "v = v_reset", [SNPU_RESET_SUBTRACT] = "v = v - v_threshold", [SNPU_RESET_DELTA] = "v = v - (v_threshold - v_reset)",
+	};
+	static const char *const when[] = {
+		[SNPU_RESET_SAME_STEP] = "in the step of the spike", [SNPU_RESET_NEXT_STEP] = "in the step after the spike, behind its update",
+		[SNPU_RESET_BOTH_STEPS] = "once more in the step after the spike where v is still above the threshold, which is made good then",
+	};
+	struct origin o = origin_of(d, d->opts->reset, SNPU_NOTE_ASSUMED, "; the file does not tell how it was trained");
+	int err = NOTE(d, o, "reset", "", "a neuron that fires is reset by %s", what[d->s->reset]);
 
-static int dt_from_option(struct decide *d, double inferred)
-{
-	double dt = d->opts->dt;
-	int err;
-
-	if (!(dt > 0.0) || !isfinite(dt))
-		return snpu_fail(-EINVAL, "a time step of %g s is not possible; give a positive one", dt);
-	d->s->dt = dt;
-	d->s->dt_source = "option";
-	err = note(d, SNPU_NOTE_INFO, "dt-option", "", "time step %g s as given", dt);
-	if (!err && d->m->dt > 0.0 && !near(dt, d->m->dt, 1e-4))
-		err = note(d, SNPU_NOTE_WARNING, "dt-differs", "", "the file's metadata says %g s, %g s was given", d->m->dt, dt);
-	else if (!err && inferred > 0.0 && !near(dt, inferred, 1e-3))
-		err = note(d, SNPU_NOTE_WARNING, "dt-differs", "", "the gains fit a time step of %g s, %g s was given", inferred, dt);
-	return err;
-}
-
-static int dt_unknown(struct decide *d, double tau)
-{
-	double rockpool = snpu_dt_infer_rockpool(d->m);
-
-	if (rockpool > 0.0)
-		return snpu_fail(-EINVAL, "the model does not tell its time step, though its gains fit one of %g s as Rockpool exports it; give it with --dt %g (option dt)",
-				 rockpool, rockpool);
-	if (tau >= 2.0)
-		return snpu_fail(-EINVAL, "the model does not tell its time step; its smallest time constant is %g, which looks like a number of steps: then give --dt 1 (option dt)", tau);
-	return snpu_fail(-EINVAL, "the model does not tell its time step, and its gains do not fit any; give the one it was trained with, for example --dt 1e-3 (option dt, seconds; its smallest time constant is %g s)", tau);
-}
-
-static int decide_dt(struct decide *d)
-{
-	const struct snpu_node *node = NULL;
-	const char *param = NULL;
-	double inferred = snpu_dt_infer(d->m), tau = smallest_tau(d->m, &node, &param);
-	int err;
-
-	d->s->dt_source = "";
-	if (d->opts->dt != 0.0) {
-		err = dt_from_option(d, inferred);
-	} else if (d->m->dt > 0.0) {
-		d->s->dt = d->m->dt;
-		d->s->dt_source = "metadata";
-		err = note(d, SNPU_NOTE_INFO, "dt-metadata", "", "time step %g s from the file's metadata%s", d->s->dt,
-			   inferred > 0.0 && near(inferred, d->s->dt, 1e-3) ? "; the gains fit it" : "");
-		if (!err && inferred > 0.0 && !near(inferred, d->s->dt, 1e-3))
-			err = note(d, SNPU_NOTE_WARNING, "dt-differs", "", "the gains fit a time step of %g s, the file's metadata says %g s",
-				   inferred, d->s->dt);
-	} else if (inferred > 0.0) {
-		d->s->dt = inferred;
-		d->s->dt_source = "inferred";
-		err = note(d, SNPU_NOTE_ASSUMED, "dt-inferred", "", "time step %g s: with it every gain is tau/dt, as exporters write it", inferred);
-	} else {
-		return isinf(tau) ? 0 : dt_unknown(d, tau);
-	}
-	if (err || isinf(tau))
+	if (err)
 		return err;
-	/* Both as the gain is computed: rounded to float32. */
-	if ((float)d->s->dt > (float)tau)
-		return snpu_fail(-EINVAL, "the time step of %g s is longer than %s = %g s of node '%s', where the Euler step is not stable; give a shorter --dt (option dt)",
-				 d->s->dt, param, tau, node->name);
-	if (tau >= 2.0)
-		return note(d, SNPU_NOTE_WARNING, "tau-in-steps", node->name, "%s is %g s; if it means steps, the time step must be 1", param, tau);
-	return 0;
+	o = origin_of(d, d->opts->reset_time, SNPU_NOTE_INFO, "");
+	return NOTE(d, o, "reset-time", "", "it is reset %s%s", when[d->s->reset_time], d->s->cuba_same_step ? "; a CubaLIF in the step of its spike" : "");
 }
 
-static const char *reset_text(enum snpu_reset reset)
+static int note_spikes(struct decide *d)
 {
-	return reset == SNPU_RESET_VALUE ? "v = v_reset" : reset == SNPU_RESET_SUBTRACT ? "v = v - v_threshold" : "v = v - (v_threshold - v_reset)";
+	struct origin o = origin_of(d, d->opts->max_spikes, SNPU_NOTE_INFO, "");
+	const char *only = d->s->floor_if_only ? " of IF" : "";
+	int err;
+
+	if (d->s->max_spikes == 1)
+		err = NOTE(d, o, "spikes-per-step", "", "a neuron fires at most once a step");
+	else if (d->s->max_spikes >= SNPU_SPIKES_MOST)
+		err = NOTE(d, o, "spikes-per-step", "", "a neuron fires trunc(v / v_threshold) times a step");
+	else
+		err = NOTE(d, o, "spikes-per-step", "", "a neuron fires trunc(v / v_threshold) times a step, %u at most", d->s->max_spikes);
+	if (err)
+		return err;
+	o = origin_of(d, d->opts->floor, SNPU_NOTE_INFO, "");
+	if (d->s->floor == SNPU_FLOOR_VALUE)
+		return NOTE(d, o, "v-min", "", "no membrane is below %g", d->s->v_min);
+	if (d->s->floor == SNPU_FLOOR_THRESHOLD)
+		return NOTE(d, o, "v-min", "", "no membrane%s is below minus its threshold", only);
+	return NOTE(d, o, "v-min", "", "membranes have no lowest value");
 }
 
-static int decide_neurons(struct decide *d)
+static int note_number(struct decide *d)
 {
-	const struct snpu_session_opts *o = d->opts;
-	bool compares = false, resets = false, integrates = false;
+	static const char *const what[] = {
+		[SNPU_NUMBER_INT8] = "weights of 8 bits, states of 32, decays of 16", [SNPU_NUMBER_INT16] = "weights of 16 bits, states of 32, decays of 16",
+		[SNPU_NUMBER_LOIHI24] = "weights of 8 bits, states of 24, decays of 12",
+	};
+
+	if (!snpu_number_is_q(d->s))
+		return 0;
+	return snpu_semantics_note(d->s, d->a, SNPU_NOTE_INFO, "option", "number", "", "in integers: %s; a result is what its integer is worth", what[d->s->number]);
+}
+
+static int note_neurons(struct decide *d)
+{
+	struct has has = look(d->m);
+	struct origin o = origin_of(d, d->opts->integrator, SNPU_NOTE_ASSUMED, "; the file does not tell");
+	bool raw = d->s->gain == SNPU_GAIN_RAW || d->s->gain == SNPU_GAIN_RAW_DECAYED;
 	int err = 0;
 
-	if (o->integrator == SNPU_INTEGRATOR_EXP)
-		return snpu_fail(-ENOTSUP, "the exponential integrator is not supported yet (docs/not-yet.md); use euler");
-	if ((unsigned)o->integrator > SNPU_INTEGRATOR_EXP || (unsigned)o->reset > SNPU_RESET_DELTA || (unsigned)o->compare > SNPU_COMPARE_GE ||
-	    (unsigned)o->gain > SNPU_GAIN_R_DT)
-		return snpu_fail(-EINVAL, "an option has an unknown value; use the enums of snpu_model.h");
-	for (unsigned i = 0; i < d->m->n_nodes; i++) {
-		const struct snpu_kind *k = d->m->nodes[i].kind;
-
-		compares |= !!(k->flags & SNPU_KIND_FIRES);
-		resets |= k->flags & SNPU_KIND_FIRES && k->states;
-		integrates |= k->states && snpu_kind_param(k, "v_leak") >= 0;
-	}
-	d->s->reset = o->reset ? o->reset : SNPU_RESET_VALUE;
-	d->s->compare = o->compare ? o->compare : SNPU_COMPARE_GT;
-	if (integrates)
-		err = note(d, o->integrator ? SNPU_NOTE_INFO : SNPU_NOTE_ASSUMED, "integrator", "", "forward Euler%s", o->integrator ? " as given" : "; the file does not tell");
-	if (!err && resets)
-		err = note(d, o->reset ? SNPU_NOTE_INFO : SNPU_NOTE_ASSUMED, "reset", "", "a neuron that fires is reset by %s%s", reset_text(d->s->reset),
-			   o->reset ? " as given" : "; the file does not tell how it was trained");
-	if (!err && compares)
-		err = note(d, SNPU_NOTE_INFO, "compare", "", "a neuron fires at v %s v_threshold%s", d->s->compare == SNPU_COMPARE_GT ? ">" : ">=",
-			   o->compare ? " as given" : ", as NIR defines it");
+	if (has.tau)
+		err = NOTE(d, o, "integrator", "", "%s", d->s->integrator == SNPU_INTEGRATOR_EXP ? "exponential: exact for an input that is held for the step" : "forward Euler");
+	if (!err && has.cuba)
+		err = snpu_semantics_note(d->s, d->a, SNPU_NOTE_INFO, "default", "cuba-current", "", "the current of this step drives the membrane of this step");
+	if (!err && has.resets)
+		err = note_reset(d);
+	o = origin_of(d, d->opts->compare, SNPU_NOTE_INFO, "");
+	if (!err && has.fires)
+		err = NOTE(d, o, "compare", "", "a neuron fires at v %s v_threshold", d->s->compare == SNPU_COMPARE_GT ? ">" : ">=");
+	if (!err && has.resets)
+		err = note_spikes(d);
+	o = origin_of(d, d->opts->gain, SNPU_NOTE_INFO, "");
+	if (!err && has.tau && raw)
+		err = NOTE(d, o, "raw-gain", "", "the input of a step is added as it is, whatever r says%s",
+			   d->s->gain == SNPU_GAIN_RAW_DECAYED ? ", to currents before they decay" : "");
+	if (!err)
+		err = snpu_semantics_note(d->s, d->a, SNPU_NOTE_INFO, "default", "input-scale", "", "the input of a step is taken as it is: a spike is the number 1, not 1/dt");
 	return err;
 }
 
-/* Rule 6: exporters disagree on whether IF and I multiply their input by dt. */
+/* Exporters disagree on whether IF and I multiply their input by dt: the rule if-gain. */
 static int decide_gain(struct decide *d, unsigned i, const struct snpu_tensor *r)
 {
 	const char *name = d->m->nodes[i].name;
-	enum snpu_gain gain = d->opts->gain;
+	struct origin o = origin_of(d, d->opts->gain, SNPU_NOTE_ASSUMED, ", the equation as NIR writes it");
 	double dt = d->s->dt;
 	bool one = true, per_dt = dt > 0.0;
 
@@ -165,34 +162,60 @@ static int decide_gain(struct decide *d, unsigned i, const struct snpu_tensor *r
 		one &= r->data[k] == 1.0f;
 		per_dt = per_dt && fabs(r->data[k] * dt - 1.0) <= 1e-3;
 	}
-	d->s->gain[i] = 1.0;
-	if (gain == SNPU_GAIN_R)
-		return note(d, SNPU_NOTE_INFO, "if-gain", name, "the input of a step is multiplied by r, as given");
-	if (gain == SNPU_GAIN_DEFAULT && per_dt) {
-		d->s->gain[i] = NAN;
-		return note(d, SNPU_NOTE_INFO, "if-gain", name, "r is 1/dt, so the input of a step counts once");
+	d->s->if_gain[i] = 1.0;
+	if (d->s->gain == SNPU_GAIN_R)
+		return NOTE(d, o, "if-gain", name, "the input of a step is multiplied by r");
+	if (d->s->gain == SNPU_GAIN_RAW || d->s->gain == SNPU_GAIN_RAW_DECAYED) {
+		d->s->if_gain[i] = NAN;
+		return NOTE(d, o, "if-gain", name, "the input of a step counts once, whatever r says");
 	}
-	if (gain == SNPU_GAIN_DEFAULT && one)
-		return note(d, SNPU_NOTE_ASSUMED, "if-gain", name, "r is 1: taken to mean that the input of a step counts once, not dt times");
+	if (d->s->gain == SNPU_GAIN_DEFAULT && per_dt) {
+		d->s->if_gain[i] = NAN;
+		return snpu_semantics_note(d->s, d->a, SNPU_NOTE_INFO, "file", "if-gain", name, "r is 1/dt, so the input of a step counts once");
+	}
+	if (d->s->gain == SNPU_GAIN_DEFAULT && one)
+		return snpu_semantics_note(d->s, d->a, SNPU_NOTE_ASSUMED, "default", "if-gain", name,
+					   "r is 1: taken to mean that the input of a step counts once, not dt times");
 	if (!(dt > 0.0))
 		return snpu_fail(-EINVAL, "node '%s' multiplies its input by r * dt, and the model does not tell its time step; give it with --dt (option dt, seconds), or choose the gain r",
 				 name);
-	d->s->gain[i] = dt;
-	return note(d, gain ? SNPU_NOTE_INFO : SNPU_NOTE_ASSUMED, "if-gain", name, "the input of a step is multiplied by r * dt%s",
-		    gain ? ", as given" : ", the equation as NIR writes it");
+	d->s->if_gain[i] = per_dt && !d->opts->gain ? NAN : dt;
+	return NOTE(d, o, "if-gain", name, "the input of a step is multiplied by r * dt");
+}
+
+/* The model's notes; where other values wait than it says, not those about them. */
+static int copy_notes(struct decide *d)
+{
+	for (unsigned i = 0; i < d->m->n_notes; i++) {
+		const struct snpu_note *n = &d->m->notes[i];
+		int err;
+
+		if (d->s->delay != SNPU_DELAY_SPIKE && !strcmp(n->rule, "cycle-delay"))
+			continue;
+		err = snpu_vec_room(&d->s->notes, &d->s->cap_notes, d->s->n_notes, 2 * SNPU_MODEL_NOTES, sizeof(*n), "notes");
+		if (err)
+			return err;
+		d->s->notes[d->s->n_notes++] = *n;	/* its strings are the model's, which the session holds */
+	}
+	return 0;
 }
 
 int snpu_semantics_decide(const struct snpu_model *m, const struct snpu_session_opts *opts, struct snpu_arena *a, struct snpu_semantics *s)
 {
 	struct decide d = { m, opts, a, s };
-	int err;
+	int err = snpu_semantics_choose(opts, s);
 
-	s->gain = snpu_arena_alloc(a, m->n_nodes, sizeof(*s->gain));
-	if (!s->gain)
+	s->if_gain = snpu_arena_alloc(a, m->n_nodes, sizeof(*s->if_gain));
+	if (!err && !s->if_gain)
 		return -ENOMEM;
-	err = decide_dt(&d);
 	if (!err)
-		err = decide_neurons(&d);
+		err = copy_notes(&d);
+	if (!err)
+		err = snpu_semantics_time(m, opts, a, s);
+	if (!err)
+		err = note_number(&d);
+	if (!err)
+		err = note_neurons(&d);
 	for (unsigned i = 0; i < m->n_nodes && !err; i++)
 		for (int p = 0; p < SNPU_KIND_PARAMS && m->nodes[i].kind->param[p].name && !err; p++)
 			if (m->nodes[i].kind->param[p].role == SNPU_ROLE_GAIN)
@@ -200,8 +223,64 @@ int snpu_semantics_decide(const struct snpu_model *m, const struct snpu_session_
 	return err;
 }
 
+int snpu_semantics_note_delays(const struct snpu_model *view, struct snpu_arena *a, struct snpu_semantics *s)
+{
+	const char *from = s->delay == SNPU_DELAY_NEURON ? "what leaves a neuron that fires" : "what enters a weight matrix";
+	const char *source = snpu_dialect_row(s->dialect)->delay == s->delay ? "dialect" : "option";
+	int err = 0;
+
+	if (s->delay == SNPU_DELAY_SPIKE)
+		return 0;
+	if (s->delay != SNPU_DELAY_CURRENT)
+		return snpu_semantics_note(s, a, SNPU_NOTE_INFO, source, "transport-delay", "", "%s arrives a step later", from);
+	for (unsigned e = 0; e < view->n_edges && !err; e++)
+		if (view->edges[e].delayed)
+			err = snpu_semantics_note(s, a, SNPU_NOTE_INFO, source, "cycle-delay", view->nodes[view->edges[e].from].name,
+						  "closes a cycle: '%s' sees its output of the step before, nothing at step 0",
+						  view->nodes[view->edges[e].to].name);
+	return err;
+}
+
 void snpu_semantics_free(struct snpu_semantics *s)
 {
 	free(s->notes);
 	s->notes = NULL;
+}
+
+/* --- what it means for a packet ----------------------------------------------------------------------------------- */
+
+uint8_t snpu_semantics_flags(const struct snpu_semantics *s, const struct snpu_kind *kind)
+{
+	static const uint8_t resets[] = {
+		[SNPU_RESET_VALUE] = SNPU_NEURON_RESET_VALUE,
+		[SNPU_RESET_SUBTRACT] = SNPU_NEURON_RESET_SUBTRACT,
+		[SNPU_RESET_DELTA] = SNPU_NEURON_RESET_DELTA,
+	};
+	static const uint8_t times[] = {
+		[SNPU_RESET_NEXT_STEP] = SNPU_NEURON_LATE,
+		[SNPU_RESET_BOTH_STEPS] = SNPU_NEURON_LATE | SNPU_NEURON_NOW,
+	};
+	uint8_t flags = 0;
+
+	if (!(kind->flags & SNPU_KIND_FIRES))
+		return 0;
+	if (s->compare == SNPU_COMPARE_GE)
+		flags |= SNPU_NEURON_GE;
+	if (!kind->states)
+		return flags;
+	flags |= resets[s->reset];
+	if (!s->cuba_same_step || kind->id != SNPU_KIND_ID_CUBALIF)
+		flags |= times[s->reset_time];
+	if (s->max_spikes > 1)
+		flags |= SNPU_NEURON_MULTI;
+	if (s->floor != SNPU_FLOOR_NONE && (!s->floor_if_only || kind->id == SNPU_KIND_ID_IF))
+		flags |= SNPU_NEURON_FLOOR;
+	return flags;
+}
+
+float snpu_semantics_k(const struct snpu_semantics *s, float tau)
+{
+	if (s->integrator == SNPU_INTEGRATOR_EXP)
+		return (float)-expm1(-s->dt / (double)tau);
+	return (float)s->dt / tau;	/* of two float32 numbers, as docs/numerics.md has it */
 }

@@ -16,6 +16,10 @@ static int context_create(struct snpu_session *s, struct snpu_context *c)
 	struct snpu_lane *lane = &s->lanes[seg->target];
 	int err = snpu_lane_open(t, lane);
 
+	c->dense = calloc(seg->n_slots + 1, sizeof(*c->dense));
+	if (!err && !c->dense)
+		err = snpu_fail(-ENOMEM, "no memory for a profile");
+
 	if (!err)
 		err = snpu_region_need(t, lane, &c->region[SNPU_REGION_WEIGHTS], seg->weight_bytes, SNPU_BO_DEVICE);
 	if (!err)
@@ -58,6 +62,7 @@ void snpu_contexts_free(struct snpu_session *s)
 
 		for (unsigned r = 0; r < SNPU_REGION_COUNT; r++)
 			snpu_bo_free(c->region[r].bo);
+		free(c->dense);
 		for (int v = 0; v < 2; v++) {
 			free(c->variant[v].import_at);
 			free(c->variant[v].export_at);
@@ -70,7 +75,7 @@ void snpu_contexts_free(struct snpu_session *s)
 }
 
 /* Emits the program for chunks of `samples` behind what is in `prog`. */
-static int variant_emit(struct snpu_session *s, struct snpu_context *c, struct snpu_variant *v, uint64_t samples, uint64_t steps,
+static int variant_emit(struct snpu_session *s, struct snpu_context *c, struct snpu_variant *v, uint64_t samples, uint64_t steps, bool going_on,
 			struct snpu_prog *all, uint64_t *in, uint64_t *out)
 {
 	const struct snpu_segment *seg = c->s;
@@ -92,7 +97,7 @@ static int variant_emit(struct snpu_session *s, struct snpu_context *c, struct s
 	if (!err)
 		err = snpu_streams_layout(seg->exports, seg->n_exports, samples, steps, v->export_at, &out_size);
 	if (!err)
-		err = snpu_emit_segment(&s->low, &s->plan, seg, samples, steps, &prog);
+		err = snpu_emit_segment(&s->low, &s->plan, seg, samples, steps, !going_on, &prog);
 	if (!err) {
 		/* Programs are relocatable: one behind the other, each with its own entry. */
 		uint8_t *data = realloc(all->data, all->size + prog.size);
@@ -112,7 +117,7 @@ static int variant_emit(struct snpu_session *s, struct snpu_context *c, struct s
 	return err;
 }
 
-int snpu_context_prepare(struct snpu_session *s, struct snpu_context *c, uint64_t chunk, uint64_t last, uint64_t steps)
+int snpu_context_prepare(struct snpu_session *s, struct snpu_context *c, uint64_t chunk, uint64_t last, uint64_t steps, bool going_on)
 {
 	struct snpu_target *t = &s->targets[c->s->target];
 	struct snpu_lane *lane = &s->lanes[c->s->target];
@@ -120,12 +125,12 @@ int snpu_context_prepare(struct snpu_session *s, struct snpu_context *c, uint64_
 	uint64_t in = 0, out = 0;
 	int err;
 
-	if (c->variant[0].samples == chunk && c->variant[1].samples == last && c->steps == steps)
+	if (c->variant[0].samples == chunk && c->variant[1].samples == last && c->steps == steps && c->going_on == going_on)
 		return 0;
 	c->steps = 0;
-	err = variant_emit(s, c, &c->variant[0], chunk, steps, &all, &in, &out);
+	err = variant_emit(s, c, &c->variant[0], chunk, steps, going_on, &all, &in, &out);
 	if (!err)
-		err = variant_emit(s, c, &c->variant[1], last, steps, &all, &in, &out);
+		err = variant_emit(s, c, &c->variant[1], last, steps, going_on, &all, &in, &out);
 	if (!err)
 		err = snpu_region_need(t, lane, &c->region[SNPU_REGION_PROGRAM], all.size, 0);
 	if (!err)
@@ -137,6 +142,7 @@ int snpu_context_prepare(struct snpu_session *s, struct snpu_context *c, uint64_
 	if (!err) {
 		memcpy(c->region[SNPU_REGION_PROGRAM].map, all.data, all.size);
 		c->steps = steps;
+		c->going_on = going_on;
 	}
 	free(all.data);
 	return err;
@@ -148,6 +154,8 @@ int snpu_context_run(struct snpu_session *s, struct snpu_context *c, const struc
 
 	memset(c->region[SNPU_REGION_PROFILE].map, 0, c->region[SNPU_REGION_PROFILE].size);
 	err = snpu_lane_run(&s->targets[c->s->target], &s->lanes[c->s->target], c->region, v->entry, c->s->n_slots + 1, &s->cancel, why, why_size);
+	if (!err)
+		snpu_queue_dense(s->lanes[c->s->target].queue, c->s->n_slots + 1, c->dense);
 	if (err == -ECANCELED)
 		snpu_contexts_free(s);		/* stops the job. The next run makes a new queue */
 	return err;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The caller's arrays as the model's inputs; see input.h. */
+#include "core/finite.h"
 #include "sched/input.h"
 
 #include <math.h>
@@ -71,7 +72,8 @@ static int match_one(const struct snpu_model *m, const struct snpu_input *in, st
 	f->array = in->array;
 	f->encoder = in->encoder;
 	f->n = n->size;
-	if (in->encoder != SNPU_ENCODE_NONE && in->encoder != SNPU_ENCODE_IMAGE)
+	f->seed = in->seed;
+	if (in->encoder > SNPU_ENCODE_LATENCY)
 		return snpu_fail(-EINVAL, "input '%s' asks for the unknown encoder %u; use enum snpu_encoder", n->name, (unsigned)in->encoder);
 	err = in->encoder ? match_image(n, f, in->steps) : match_plain(n, f);
 	if (!err && (!f->samples || !f->steps))
@@ -111,17 +113,33 @@ int snpu_feeds_match(const struct snpu_model *m, const struct snpu_input *inputs
 	return 0;
 }
 
+/* One image as spikes [step][n]. */
+static void encode(const struct snpu_feed *f, uint64_t sample, float *to)
+{
+	const uint8_t *pixels = (const uint8_t *)f->array->data + sample * f->n;
+
+	if (f->encoder == SNPU_ENCODE_RATE)
+		snpu_encode_rate(pixels, f->n, (uint32_t)f->steps, f->seed + sample, to);
+	else if (f->encoder == SNPU_ENCODE_LATENCY)
+		snpu_encode_latency(pixels, f->n, (uint32_t)f->steps, to);
+	else
+		snpu_encode_image(pixels, f->n, (uint32_t)f->steps, to);
+}
+
 int snpu_feed_fill(const struct snpu_model *m, const struct snpu_feed *f, uint64_t first, uint64_t count, float *to)
 {
+	bool floats = f->array->dtype == SNPU_F32 || f->array->dtype == SNPU_F64;
 	uint64_t step = f->steps * f->n;
 	int err;
 
-	if (f->encoder == SNPU_ENCODE_IMAGE) {
+	if (f->encoder) {
 		for (uint64_t i = 0; i < count; i++)
-			snpu_encode_image((const uint8_t *)f->array->data + (first + i) * f->n, f->n, (uint32_t)f->steps, to + i * step);
+			encode(f, first + i, to + i * step);
 		return 0;
 	}
 	err = snpu_array_to_f32(f->array, first * step, count * step, to);
+	if (err || !floats || snpu_all_finite(to, count * step))
+		return err;
 	for (uint64_t i = 0; i < count * step && !err; i++)
 		if (!isfinite(to[i]))
 			err = snpu_fail(-EINVAL, "the array for input '%s' has %g in sample %llu, step %llu; only finite numbers can be run",

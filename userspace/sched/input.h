@@ -10,7 +10,7 @@ struct snpu_feed {
 	uint64_t n;				/* its elements */
 	const struct snpu_array *array;
 	enum snpu_encoder encoder;
-	uint64_t samples, steps;
+	uint64_t samples, steps, seed;
 };
 
 /* One feed for each Input node, in the model's order: feeds[m->n_inputs]. All agree in samples and steps. */

@@ -37,7 +37,8 @@ static int create_rows(const struct snpu_session *s, struct snpu_result *r)
 	r->rows = snpu_arena_alloc(&r->arena, n + 1, sizeof(*r->rows));
 	r->counters = snpu_arena_alloc(&r->arena, n + 1, SNPU_COUNTER_COUNT * sizeof(*r->counters));
 	r->row_of = snpu_arena_alloc(&r->arena, n, sizeof(*r->row_of));
-	if (!r->rows || !r->counters || !r->row_of)
+	r->dense = snpu_arena_alloc(&r->arena, n + 1, sizeof(*r->dense));
+	if (!r->rows || !r->counters || !r->dense || !r->row_of)
 		return -ENOMEM;
 	for (unsigned k = 0; k <= n; k++) {
 		unsigned i = k < n ? s->m->order[k] : 0;
@@ -88,11 +89,13 @@ void snpu_result_free(struct snpu_result *r)
 	free(r);
 }
 
-void snpu_result_add_profile(struct snpu_result *r, const struct snpu_session *s, const struct snpu_segment *seg, const uint64_t *profile)
+void snpu_result_add_profile(struct snpu_result *r, const struct snpu_session *s, const struct snpu_segment *seg, const uint64_t *profile,
+			     const uint64_t *dense)
 {
 	for (unsigned slot = 0; slot <= seg->n_slots; slot++) {
 		unsigned row = slot ? r->row_of[seg->slots[slot - 1].node] : r->n_rows - 1;
 
+		r->dense[row] += dense[slot];
 		r->rows[row].device = snpu_session_device(s, seg->target);
 		for (unsigned c = 0; c < SNPU_COUNTER_COUNT; c++)
 			r->counters[row * SNPU_COUNTER_COUNT + c] += profile[slot * SNPU_COUNTER_COUNT + c];
@@ -132,6 +135,11 @@ int snpu_result_profile(const struct snpu_result *r, unsigned index, struct snpu
 		return snpu_fail(-ERANGE, "row %u of the profile does not exist, there are %u", index, r->n_rows);
 	*out = r->rows[index];
 	return 0;
+}
+
+uint64_t snpu_result_dense(const struct snpu_result *r, unsigned index)
+{
+	return index < r->n_rows ? r->dense[index] : 0;
 }
 
 const char *snpu_result_fallback(const struct snpu_result *r, unsigned index)

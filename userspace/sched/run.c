@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Running samples in chunks, segment after segment, and going on when a device fails: samples start from cleared state, so
- * a chunk that failed is simply done again by whoever is left. Results of a chunk count only when all of it succeeded.
+ * Running samples in chunks, segment after segment, and going on when a device fails: samples start from cleared state, or from one
+ * that the process keeps, so a chunk that failed is simply done again by whoever is left. Results of a chunk count only when all of it succeeded.
  */
 #include "core/clock.h"
 #include "sched/input.h"
@@ -21,6 +21,7 @@ struct run {
 	uint64_t samples, steps, chunk;
 	int64_t job_ns;
 	bool planned;				/* still on the devices that were planned */
+	bool going_on;				/* from the state of the call before */
 };
 
 static uint64_t stream_values(const struct snpu_stream *list, unsigned n)
@@ -61,7 +62,7 @@ static int prepare_once(struct run *run, unsigned *failed)
 	run->chunk = choose_chunk(run);
 	for (unsigned i = 0; i < s->plan.n_segments && !err; i++) {
 		*failed = i;
-		err = snpu_context_prepare(s, &s->contexts[i], run->chunk, run->samples % run->chunk, run->steps);
+		err = snpu_context_prepare(s, &s->contexts[i], run->chunk, run->samples % run->chunk, run->steps, run->going_on);
 	}
 	return err;
 }
@@ -95,6 +96,8 @@ static int fill_imports(struct run *run, unsigned k, uint64_t first, uint64_t co
 
 		if (in->segment == SNPU_NONE) {
 			err = snpu_feed_fill(s->m, feed_of(run, in->node), first, count, (float *)to);
+			if (!err && s->quant)
+				err = snpu_quant_in(s->m->nodes[in->node].name, (float *)to, count * run->steps * in->n, in->n);
 			if (err)
 				return err;
 			continue;
@@ -111,6 +114,8 @@ static int run_segments(struct run *run, uint64_t first, uint64_t count, unsigne
 {
 	struct snpu_session *s = run->s;
 
+	if (run->going_on)
+		snpu_session_state_put(s);
 	for (unsigned k = 0; k < s->plan.n_segments; k++) {
 		struct snpu_context *c = &s->contexts[k];
 		int err = fill_imports(run, k, first, count);
@@ -150,9 +155,11 @@ static int collect(struct run *run, uint64_t first, uint64_t count)
 		}
 		c = &s->contexts[w->segment];
 		memcpy(to, (uint8_t *)c->region[SNPU_REGION_OUTPUT].map + variant_for(c, count)->export_at[w->stream], count * step * 4);
+		if (s->quant)
+			snpu_quant_out(s->quant, w->root, w->state, to, count * step, s->m->nodes[w->node].size);
 	}
 	for (unsigned k = 0; k < s->plan.n_segments; k++)
-		snpu_result_add_profile(run->r, s, &s->plan.segments[k], s->contexts[k].region[SNPU_REGION_PROFILE].map);
+		snpu_result_add_profile(run->r, s, &s->plan.segments[k], s->contexts[k].region[SNPU_REGION_PROFILE].map, s->contexts[k].dense);
 	return 0;
 }
 
@@ -244,6 +251,8 @@ static int run_chunks(struct run *run)
 		run->r->stats.chunks++;
 		if (!run->planned)
 			run->r->stats.fallback_samples += count;
+		if (run->going_on)			/* one sample, and it is done: its state has moved on */
+			break;
 		if (s->opts.progress && s->opts.progress(s->opts.progress_arg, first + count, run->samples))
 			return snpu_fail(-ECANCELED, "the run was stopped after %llu of %llu samples", (unsigned long long)(first + count),
 					 (unsigned long long)run->samples);
@@ -254,9 +263,9 @@ static int run_chunks(struct run *run)
 	return 0;
 }
 
-int snpu_session_run(struct snpu_session *s, const struct snpu_input *inputs, unsigned n_inputs, struct snpu_result **out)
+static int session_run(struct snpu_session *s, const struct snpu_input *inputs, unsigned n_inputs, bool going_on, struct snpu_result **out)
 {
-	struct run run = { .s = s, .planned = true };
+	struct run run = { .s = s, .planned = true, .going_on = going_on };
 	int64_t start = snpu_now_ns();
 	int err;
 
@@ -267,6 +276,11 @@ int snpu_session_run(struct snpu_session *s, const struct snpu_input *inputs, un
 	err = snpu_feeds_match(s->m, inputs, n_inputs, run.feeds);
 	run.samples = run.feeds[0].samples;
 	run.steps = run.feeds[0].steps;
+	if (!err && going_on && run.samples != 1)
+		err = snpu_fail(-EINVAL, "%llu samples were given to go on with, and a session keeps the state of one; use a session for each",
+				(unsigned long long)run.samples);
+	if (!err && going_on)
+		err = snpu_session_state_need(s);
 	if (!err)
 		err = snpu_result_create(s, run.samples, run.steps, &run.r);
 	if (!err)
@@ -275,6 +289,8 @@ int snpu_session_run(struct snpu_session *s, const struct snpu_input *inputs, un
 		err = prepare(&run, 0);
 	if (!err)
 		err = run_chunks(&run);
+	if (!err && going_on)
+		snpu_session_state_get(s);
 	free(run.feeds);
 	if (err) {
 		snpu_result_free(run.r);
@@ -284,4 +300,14 @@ int snpu_session_run(struct snpu_session *s, const struct snpu_input *inputs, un
 	run.r->stats.host_ns = run.r->stats.wall_ns - (uint64_t)run.job_ns;
 	*out = run.r;
 	return 0;
+}
+
+int snpu_session_run(struct snpu_session *s, const struct snpu_input *inputs, unsigned n_inputs, struct snpu_result **out)
+{
+	return session_run(s, inputs, n_inputs, false, out);
+}
+
+int snpu_session_continue(struct snpu_session *s, const struct snpu_input *inputs, unsigned n_inputs, struct snpu_result **out)
+{
+	return session_run(s, inputs, n_inputs, true, out);
 }

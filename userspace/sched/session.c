@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "load/netfile.h"
+
 int snpu_session_device(const struct snpu_session *s, int target)
 {
 	return target == (int)s->n_targets - 1 ? -1 : target;
@@ -55,21 +57,72 @@ static int copy_options(struct snpu_session *s, const struct snpu_session_opts *
 	return 0;
 }
 
-static int check_strict(const struct snpu_session *s)
+/* What the model's file says where nobody else does. */
+static void use_preset(struct snpu_session *s)
 {
-	const struct snpu_note *first = NULL, *note;
+	const struct snpu_session_opts *p = &s->model->preset;
+
+	if (!s->model->has_preset)
+		return;
+	s->opts.v_min = s->opts.floor ? s->opts.v_min : p->v_min;
+#define OPTION(name, most)	s->opts.name = s->opts.name ? s->opts.name : p->name;
+	SNPU_NETFILE_OPTIONS(OPTION)
+#undef OPTION
+	s->opts.dt = s->opts.dt != 0.0 ? s->opts.dt : p->dt;
+	s->opts.max_spikes = s->opts.max_spikes ? s->opts.max_spikes : p->max_spikes;
+}
+
+/* Notes of what the file chose, and not the session's caller, whose options are `given`, say so. */
+static void tell_preset(struct snpu_session *s, const struct snpu_session_opts *given)
+{
+	const struct { const char *rule; bool given; } rules[] = {
+		{ "number", given->number }, { "dt-option", given->dt != 0.0 }, { "integrator", given->integrator }, { "reset", given->reset },
+		{ "reset-time", given->reset_time }, { "compare", given->compare }, { "spikes-per-step", given->max_spikes }, { "v-min", given->floor },
+		{ "if-gain", given->gain }, { "raw-gain", given->gain }, { "cycle-delay", given->delay }, { "transport-delay", given->delay },
+	};
+
+	if (!s->model->has_preset)
+		return;
+	if (given->dt == 0.0 && !strcmp(s->sem.dt_source, "option"))
+		s->sem.dt_source = "metadata";
+	for (unsigned i = 0; i < s->sem.n_notes; i++)
+		for (unsigned k = 0; k < sizeof(rules) / sizeof(rules[0]); k++)
+			if (!rules[k].given && !strcmp(s->sem.notes[i].rule, rules[k].rule) && !strcmp(s->sem.notes[i].source, "option"))
+				s->sem.notes[i].source = "file";
+}
+
+static bool assumed_before(const struct snpu_session *s, unsigned i)
+{
+	for (unsigned k = 0; k < i; k++)
+		if (s->sem.notes[k].kind == SNPU_NOTE_ASSUMED && !strcmp(s->sem.notes[k].rule, s->sem.notes[i].rule))
+			return true;
+	return false;
+}
+
+/* Each rule once: "reset (--reset), v_reset-missing of 'lif1' (the file)". */
+static int check_strict(struct snpu_session *s)
+{
+	const char *list = "";
 	unsigned n = 0;
 
-	for (unsigned i = 0; (note = snpu_session_note(s, i)); i++) {
+	for (unsigned i = 0; i < s->sem.n_notes && s->opts.strict; i++) {
+		const struct snpu_note *note = &s->sem.notes[i];
+		const struct snpu_rule *rule = snpu_rule_find(note->rule);
+
 		if (note->kind != SNPU_NOTE_ASSUMED)
 			continue;
-		first = first ? first : note;
 		n++;
+		if (assumed_before(s, i))
+			continue;
+		list = snpu_arena_printf(&s->arena, "%s%s%s%s%s%s (%s)", list, *list ? ", " : "", note->rule, *note->node ? " of '" : "", note->node,
+					 *note->node ? "'" : "", rule ? rule->settle : "the file");
+		if (!list)
+			return -ENOMEM;
 	}
-	if (!n || !s->opts.strict)
+	if (!n)
 		return 0;
-	return snpu_fail(-EINVAL, "%u things had to be assumed, and strict mode refuses that; the first (%s%s%s): %s; settle it by an option or in the file",
-			 n, first->rule, *first->node ? " of " : "", first->node, first->text);
+	return snpu_fail(-EINVAL, "%u thing%s had to be assumed, and strict mode refuses that: %s; settle each by the option in brackets or in the file, or all of the session's with --dialect (option dialect)",
+			 n, n == 1 ? "" : "s", list);
 }
 
 /* --- devices ------------------------------------------------------------------------------------------------------ */
@@ -163,7 +216,7 @@ int snpu_session_plan(struct snpu_session *s)
 	int err;
 
 	s->low = (struct snpu_lowering){
-		.m = s->m, .sem = &s->sem, .opts = &s->opts, .targets = s->targets, .n_targets = s->n_targets,
+		.m = s->m, .sem = &s->sem, .quant = s->quant, .opts = &s->opts, .targets = s->targets, .n_targets = s->n_targets,
 		.wanted = s->wanted, .n_wanted = s->n_wanted,
 	};
 	err = snpu_plan_make(&s->low, &s->plan);
@@ -180,13 +233,34 @@ int snpu_session_plan(struct snpu_session *s)
 	return err;
 }
 
+static int apply_delays(struct snpu_session *s)
+{
+	int err;
+
+	if (s->sem.delay == SNPU_DELAY_SPIKE)
+		return 0;
+	err = snpu_graph_view(s->model, &s->arena, s->sem.delay, &s->view);
+	if (err)
+		return err;
+	s->m = &s->view;
+	return snpu_semantics_note_delays(s->m, &s->arena, &s->sem);
+}
+
 static int create(struct snpu_session *s, const struct snpu_session_opts *opts)
 {
 	unsigned failed;
 	int err = copy_options(s, opts);
+	struct snpu_session_opts given = s->opts;
 
+	use_preset(s);
 	if (!err)
 		err = snpu_semantics_decide(s->m, &s->opts, &s->arena, &s->sem);
+	if (!err)
+		err = apply_delays(s);
+	if (!err)
+		tell_preset(s, &given);
+	if (!err && snpu_number_is_q(&s->sem))
+		err = snpu_quant_decide(s->m, &s->sem, &s->arena, &s->quant);
 	if (!err)
 		err = check_strict(s);
 	if (!err)
@@ -212,8 +286,8 @@ int snpu_session_create(const struct snpu_model *m, const struct snpu_session_op
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return snpu_fail(-ENOMEM, "no memory for a session");
-	s->m = (struct snpu_model *)m;
-	snpu_model_get(s->m);
+	s->model = s->m = (struct snpu_model *)m;
+	snpu_model_get(s->model);
 	err = create(s, opts);
 	if (err) {
 		snpu_session_free(s);
@@ -228,12 +302,14 @@ void snpu_session_free(struct snpu_session *s)
 	if (!s)
 		return;
 	snpu_contexts_free(s);
+	free(s->state);
 	snpu_plan_free(&s->plan);
 	snpu_semantics_free(&s->sem);
 	if (s->targets)
 		snpu_device_close(s->targets[s->n_targets - 1].dev);
 	snpu_arena_free(&s->arena);
-	snpu_model_free(s->m);
+	snpu_arena_free(&s->said);
+	snpu_model_free(s->model);
 	free(s);
 }
 
@@ -241,14 +317,12 @@ void snpu_session_free(struct snpu_session *s)
 
 unsigned snpu_session_note_count(const struct snpu_session *s)
 {
-	return s->m->n_notes + s->sem.n_notes;
+	return s->sem.n_notes;
 }
 
 const struct snpu_note *snpu_session_note(const struct snpu_session *s, unsigned index)
 {
-	if (index < s->m->n_notes)
-		return &s->m->notes[index];
-	return index < snpu_session_note_count(s) ? &s->sem.notes[index - s->m->n_notes] : NULL;
+	return index < s->sem.n_notes ? &s->sem.notes[index] : NULL;
 }
 
 unsigned snpu_session_placement_count(const struct snpu_session *s)
@@ -272,10 +346,50 @@ void snpu_session_info(const struct snpu_session *s, struct snpu_session_info *o
 
 		out->weight_bytes += s->plan.segments[i].weight_bytes;
 		snpu_prog_init(&prog);
-		if (!snpu_emit_segment(&s->low, &s->plan, &s->plan.segments[i], 1, 1, &prog))
+		if (!snpu_emit_segment(&s->low, &s->plan, &s->plan.segments[i], 1, 1, true, &prog))
 			out->program_bytes += prog.size;
 		snpu_prog_free(&prog);
 	}
+}
+
+int snpu_session_semantics(const struct snpu_session *s, struct snpu_semantics_info *out)
+{
+	const struct snpu_semantics *sem = &s->sem;
+	struct snpu_semantics_info all = {
+		.sz = sizeof(all), .dt = sem->dt, .dt_source = sem->dt_source, .dialect = sem->dialect, .integrator = sem->integrator,
+		.reset = sem->reset, .reset_time = sem->reset_time, .compare = sem->compare, .gain = sem->gain, .delay = sem->delay,
+		.floor = sem->floor, .v_min = sem->v_min, .max_spikes = sem->max_spikes, .number = sem->number,
+	};
+
+	return snpu_opts_out(out, &all, sizeof(all), "snpu_semantics_info");
+}
+
+int snpu_session_quant(const struct snpu_session *s, unsigned node, struct snpu_quant_info *out)
+{
+	struct snpu_quant_info all = { .sz = sizeof(all) };
+	int err;
+
+	if (!s->quant)
+		return snpu_fail(-EINVAL, "the session is in floats; create it with the option number to ask about integers");
+	if (node >= s->m->n_nodes)
+		return snpu_fail(-ERANGE, "node %u does not exist, the model has %u; count to snpu_model_node_count()", node, s->m->n_nodes);
+	err = snpu_quant_info(&s->low, node, &all);
+	return err ? err : snpu_opts_out(out, &all, sizeof(all), "snpu_quant_info");
+}
+
+int snpu_session_equation(struct snpu_session *s, unsigned node, const char **text)
+{
+	if (node >= s->m->n_nodes)
+		return snpu_fail(-ERANGE, "node %u does not exist, the model has %u", node, s->m->n_nodes);
+	snpu_arena_free(&s->said);
+	s->said = (struct snpu_arena){ 0 };
+	*text = snpu_semantics_equation(&s->sem, s->m, node, &s->said);
+	return *text ? 0 : -ENOMEM;
+}
+
+int snpu_session_edge(const struct snpu_session *s, unsigned edge, struct snpu_edge_info *out)
+{
+	return snpu_model_edge(s->m, edge, out);
 }
 
 int snpu_session_segment(struct snpu_session *s, unsigned index, struct snpu_segment_info *out)
@@ -299,7 +413,7 @@ int snpu_session_program(struct snpu_session *s, unsigned segment, uint64_t samp
 	if (segment >= s->plan.n_segments)
 		return snpu_fail(-ERANGE, "segment %u does not exist, the session has %u", segment, s->plan.n_segments);
 	snpu_prog_init(&prog);
-	err = snpu_emit_segment(&s->low, &s->plan, &s->plan.segments[segment], samples, steps, &prog);
+	err = snpu_emit_segment(&s->low, &s->plan, &s->plan.segments[segment], samples, steps, true, &prog);
 	if (err) {
 		snpu_prog_free(&prog);
 		return err;

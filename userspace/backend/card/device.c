@@ -12,6 +12,7 @@
 #include <xf86drm.h>
 
 #include "backend/card/card.h"
+#include "snpu_fw_abi.h"
 #include "snpu_regs.h"
 
 #define SYSFS		"/sys/class/accel"
@@ -24,7 +25,9 @@ int card_ioctl(int fd, unsigned long request, void *arg)
 
 int card_fail(int err, const char *what)
 {
-	const char *next = err == -ENODEV ? "the card was removed; open the device again" :
+	const char *next = err == -ENOPKG ? "no firmware runs on the card; `snpu list` tells what to do" :
+			   err == -ENODEV ? "the card was removed; open the device again" :
+			   err == -EACCES ? "it is for reading only" :
 			   err == -EIO ? "the card or its firmware does not answer; see the kernel log" :
 			   err == -ENOMEM || err == -ENOSPC ? "free what is not needed, or use fewer processes" : "see the kernel log";
 
@@ -144,13 +147,16 @@ static int fill_info(int fd, const char *node, struct snpu_device_info *info)
 	info->priorities = q.priorities << SNPU_PRIORITY_LOW;	/* the driver counts from LOW = 0 */
 	info->va_bits = q.va_bits;
 	info->va_start = q.va_start;
-	info->va_end = q.va_end;
+	info->va_end = q.va_end - CARD_RING_SPACE;
 	info->device_total = memory.device_total;
 	info->device_used = memory.device_used;
 	memcpy(info->opcodes, engine.opcodes, sizeof(info->opcodes));
 	snprintf(info->description, sizeof(info->description), "%s, %llu MiB, firmware %u.%u.%u",
 		 info->kind == SNPU_KIND_SILICON ? "SNPU-1" : "SNPU-1, simulated card", (unsigned long long)(memory.device_total >> 20),
 		 q.fw_version >> 16, q.fw_version >> 8 & 0xff, q.fw_version & 0xff);
+	if (!q.fw_version)
+		return snpu_fail(-ENOPKG, "card: no firmware runs on it: put snpu-fw-%u.bin and its .p7s into /lib/firmware/snpu "
+				 "(the kernel log tells what is wrong with what is there), then: echo 1 | sudo tee /sys/bus/pci/devices/%s/fw_reload", SNPU_FW_ABI_MAJOR, info->bus_id);
 	return 0;
 }
 
@@ -235,6 +241,7 @@ const struct snpu_backend_ops snpu_backend_card = {
 	.close = card_close,
 	.query = card_query,
 	.bo_create = card_bo_create,
+	.bo_wrap = card_bo_wrap,
 	.bo_destroy = card_bo_destroy,
 	.bo_map = card_bo_map,
 	.vm_create = card_vm_create,

@@ -12,8 +12,21 @@
 
 #include "backend/card/card.h"
 
-int card_queue_create(struct snpu_vm *vm, uint32_t priority, struct snpu_queue **out)
+/* A ring where card and machine allow it, and nobody needs fences that others wait for. */
+static int create(struct card_queue *q, struct drm_snpu_queue_create *arg, uint32_t flags)
 {
+	const struct drm_snpu_queue_create plain = *arg;
+	int err = flags & SNPU_QUEUE_FENCES ? -EOPNOTSUPP : card_ring_create(q, arg);
+
+	if (err != -EOPNOTSUPP)
+		return err;
+	*arg = plain;
+	return card_ioctl(q->fd, DRM_IOCTL_SNPU_QUEUE_CREATE, arg);
+}
+
+int card_queue_create(struct snpu_vm *vm, const struct snpu_queue_opts *opts, struct snpu_queue **out)
+{
+	uint32_t priority = opts->priority;
 	struct drm_snpu_queue_create arg = { .vm_id = ((struct card_vm *)vm)->id,
 					     .priority = DRM_SNPU_PRIORITY_LOW + (priority - SNPU_PRIORITY_LOW) };
 	struct card_queue *q = calloc(1, sizeof(*q));
@@ -22,12 +35,12 @@ int card_queue_create(struct snpu_vm *vm, uint32_t priority, struct snpu_queue *
 	if (!q)
 		return snpu_fail(-ENOMEM, "queue: no memory");
 	q->fd = ((struct card_vm *)vm)->fd;
-	err = card_ioctl(q->fd, DRM_IOCTL_SNPU_QUEUE_CREATE, &arg);
+	q->vm = (struct card_vm *)vm;
+	err = create(q, &arg, opts->flags);
 	if (err) {
 		free(q);
 		return err == -EACCES ? snpu_fail(err, "queue: priority %u needs CAP_SYS_NICE; use NORMAL or LOW", priority) :
-		       err == -ENOSPC ? snpu_fail(err, "queue: all %u of the card are in use; free some", vm->dev->info.max_queues) :
-		       card_fail(err, "a queue cannot be created");
+					card_fail_queue(((struct card_vm *)vm)->fd, err);
 	}
 	q->id = arg.queue_id;
 	pthread_mutex_init(&q->lock, NULL);
@@ -44,6 +57,8 @@ static int state(struct card_queue *q, struct drm_snpu_queue_state *st)
 		*st = q->last;
 	} else {
 		*st = (struct drm_snpu_queue_state){ .queue_id = q->id };
+		if (q->ring.map)
+			card_ring_settle(q);
 		err = card_ioctl(q->fd, DRM_IOCTL_SNPU_QUEUE_STATE, st);
 	}
 	pthread_mutex_unlock(&q->lock);
@@ -70,6 +85,8 @@ void card_queue_destroy(struct snpu_queue *base)
 {
 	struct card_queue *q = (struct card_queue *)base;
 
+	if (q->ring.map)
+		card_ring_destroy(q);
 	pthread_mutex_destroy(&q->lock);
 	free(q);
 }
@@ -102,12 +119,15 @@ int card_queue_status(struct snpu_queue *base, struct snpu_queue_status *out)
 static int new_fence(struct card_queue *q, struct card_fence **out)
 {
 	struct card_fence *f = calloc(1, sizeof(*f));
-	int err;
+	int err = 0;
 
 	if (!f)
 		return snpu_fail(-ENOMEM, "job: no memory for its fence");
 	f->fd = q->fd;
-	err = drmSyncobjCreate(q->fd, 0, &f->syncobj) ? -errno : 0;
+	if (q->ring.map)
+		f->queue = q;
+	else
+		err = drmSyncobjCreate(q->fd, 0, &f->syncobj) ? -errno : 0;
 	if (err) {
 		free(f);
 		return card_fail(err, "a fence cannot be created");
@@ -123,12 +143,31 @@ static void fill_arrays(const struct snpu_job *job, const struct card_fence *fen
 	for (uint32_t i = 0; i < job->n_regions; i++)
 		region[i] = (struct drm_snpu_region){ .index = job->regions[i].index, .va = job->regions[i].va,
 						      .size = job->regions[i].size };
+	/* A fence of the queue itself has a syncobj, too: only rings have none, and they need none. */
 	for (uint32_t i = 0; i < job->n_waits; i++)
 		sync[i] = (struct drm_snpu_sync){ .flags = DRM_SNPU_SYNC_SYNCOBJ,
 						  .handle = ((struct card_fence *)job->waits[i])->syncobj };
 	if (fence)
 		sync[job->n_waits] = (struct drm_snpu_sync){ .flags = DRM_SNPU_SYNC_SYNCOBJ | DRM_SNPU_SYNC_SIGNAL,
 							     .handle = fence->syncobj };
+}
+
+static const char *const stopped = "job: its queue has stopped; ask snpu_queue_status why, and create another queue";
+
+/* Waits are for earlier jobs of the queue, so its order meets them. */
+static int submit_to_ring(struct card_queue *q, const struct snpu_job *job, struct card_fence *fence, struct snpu_fence **out)
+{
+	uint64_t seqno;
+	int err = card_ring_submit(q, job, &seqno);
+
+	if (fence) {
+		fence->seqno = seqno;
+		if (err)
+			card_fence_destroy(&fence->base);
+		else
+			*out = &fence->base;
+	}
+	return !err ? 0 : err == -ECANCELED ? snpu_fail(err, "%s", stopped) : card_fail(err, "a job cannot be submitted");
 }
 
 int card_submit(struct snpu_queue *base, const struct snpu_job *job, struct snpu_fence **out)
@@ -143,6 +182,8 @@ int card_submit(struct snpu_queue *base, const struct snpu_job *job, struct snpu
 
 	if (err)
 		return err;
+	if (q->ring.map)
+		return submit_to_ring(q, job, fence, out);
 	fill_arrays(job, fence, region, sync);
 	j.regions = (struct drm_snpu_obj_array){ sizeof(*region), job->n_regions, (uintptr_t)region };
 	j.syncs.count = job->n_waits + (fence != NULL);
@@ -155,7 +196,7 @@ int card_submit(struct snpu_queue *base, const struct snpu_job *job, struct snpu
 		*out = &fence->base;
 	if (err && fence)
 		card_fence_destroy(&fence->base);
-	return !err ? 0 : err == -ECANCELED ? snpu_fail(err, "job: its queue has stopped; ask snpu_queue_status why, and create another queue") :
+	return !err ? 0 : err == -ECANCELED ? snpu_fail(err, "%s", stopped) :
 	       card_fail(err, "a job cannot be submitted");
 }
 
@@ -176,9 +217,30 @@ static int fence_result(const struct card_fence *f, int *status)
 	return err;
 }
 
+static int wait_ring(struct card_fence *f, int64_t deadline_ns, int *status)
+{
+	struct drm_snpu_queue_state st = { 0 };
+	int err = card_ring_wait(f->queue, f->seqno, deadline_ns);
+
+	if (err == -ETIME)
+		return -ETIMEDOUT;
+	if (err && err != -ECANCELED && err != -ENODEV && err != -ENOENT)	/* ENOENT: destroyed meanwhile */
+		return card_fail(err, "a fence cannot be waited for");
+	if (err)
+		(void)!state(f->queue, &st);
+	*status = card_ring_result(f->queue, &st, f->seqno);
+	if (err == -ENODEV && *status)
+		*status = -ENODEV;
+	return 0;
+}
+
 int card_fence_wait(struct snpu_fence *base, int64_t deadline_ns, int *status)
 {
 	struct card_fence *f = (struct card_fence *)base;
+
+	if (f->queue)
+		return wait_ring(f, deadline_ns, status);
+
 	int err = drmSyncobjWait(f->fd, &f->syncobj, 1, deadline_ns, 0, NULL);
 
 	if (err == -ETIME)
@@ -196,6 +258,7 @@ void card_fence_destroy(struct snpu_fence *base)
 {
 	struct card_fence *f = (struct card_fence *)base;
 
-	drmSyncobjDestroy(f->fd, f->syncobj);
+	if (f->syncobj)
+		drmSyncobjDestroy(f->fd, f->syncobj);
 	free(f);
 }

@@ -15,8 +15,10 @@ int card_vm_create(struct snpu_device *dev, struct snpu_vm **out)
 	vm->fd = ((struct card_device *)dev)->fd;
 	err = card_ioctl(vm->fd, DRM_IOCTL_SNPU_VM_CREATE, &arg);
 	if (err) {
+		int fd = vm->fd;
+
 		free(vm);
-		return card_fail(err, "an address space cannot be created");
+		return card_fail_vm(fd, err);
 	}
 	vm->id = arg.vm_id;
 	*out = &vm->base;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fetches a packet and judges it, in the order that hw/snpu_isa.def fixes. What does not depend on loops is judged once
- * and kept as long as the packet's bytes stay the same, because a loop over time steps comes to the same packets again
- * and again. Queue's thread, vm->lock held for reading.
+ * in a run, because a loop over time steps comes to the same packets again and again and a program does not change while it runs;
+ * if somebody does change it, the private copy is what counts. Queue's thread, vm->lock held for reading.
  */
 #include <string.h>
 
@@ -133,21 +133,10 @@ static int decode(struct cpu_exec *x, struct cpu_packet *p)
 	return 0;
 }
 
-/* The packet at pc is the one that was decoded, and still is what it was. */
-static bool unchanged(struct cpu_exec *x, const struct cpu_packet *p)
-{
-	const void *now;
-
-	if (p->job != x->job || p->pc != x->pc)
-		return false;
-	now = cpu_at(x, SNPU_REGION_PROGRAM, x->desc->region[SNPU_REGION_PROGRAM].va + x->pc, p->bytes, SNPU_ACCESS_READ);
-	return now && !memcmp(now, &p->pkt, p->bytes);
-}
-
 /* --- each time ----------------------------------------------------------------------------------------------- */
 
-/* False when the offset leaves 64 bits; x->offset is then the sum's low bits. */
-static bool apply_loops(const struct cpu_exec *x, const struct cpu_ref *r, uint64_t *offset)
+/* The offset is then the sum's low bits. */
+bool cpu_offset(const struct cpu_exec *x, const struct cpu_ref *r, uint64_t *offset)
 {
 	bool fits = true;
 	uint64_t step;
@@ -172,7 +161,7 @@ static int check_ref(struct cpu_exec *x, unsigned int i)
 	if (!r->size)
 		return 0;
 	b = &x->desc->region[r->region];
-	fits = apply_loops(x, r, &x->offset[i]);
+	fits = cpu_offset(x, r, &x->offset[i]);
 	if (x->offset[i] & (r->align - 1u))
 		return SNPU_FAULT_ALIGN;
 	if (!fits || !snpu_range_ok(x->offset[i], r->size, b->size))
@@ -189,7 +178,7 @@ static bool overlap(const struct cpu_exec *x, unsigned int i, unsigned int k)
 	       x->offset[k] < x->offset[i] + a->size;
 }
 
-static int check_overlaps(struct cpu_exec *x)
+int cpu_check_overlaps(struct cpu_exec *x)
 {
 	const struct cpu_packet *p = x->p;
 
@@ -211,7 +200,7 @@ int cpu_check(struct cpu_exec *x)
 	int fault = 0;
 
 	x->fault.packet = 0;
-	if (!unchanged(x, p))
+	if (p->job != x->job || p->pc != x->pc)
 		fault = decode(x, p);
 	if (fault)
 		return fault;
@@ -223,5 +212,5 @@ int cpu_check(struct cpu_exec *x)
 			return cpu_fault(x, fault, p->ref[i].arg);
 	}
 	x->next_pc = x->pc + p->bytes;
-	return p->may_overlap ? check_overlaps(x) : 0;
+	return p->may_overlap ? cpu_check_overlaps(x) : 0;
 }

@@ -49,6 +49,7 @@ static void describe(struct snpu_device_info *info, const struct snpu_kernels *k
 static int cpu_list(unsigned int index, struct snpu_device_info *info)
 {
 	const struct snpu_kernels *k = snpu_kernels_get(SNPU_CPU_AUTO);
+	enum cpu_conv_way conv;
 	uint32_t threads = 1;
 
 	if (index)
@@ -56,6 +57,8 @@ static int cpu_list(unsigned int index, struct snpu_device_info *info)
 	info->status = choose_kernels(SNPU_CPU_AUTO, &k);
 	if (!info->status)
 		info->status = cpu_choose_threads(0, &threads);
+	if (!info->status)
+		info->status = cpu_choose_conv(&conv);
 	describe(info, k, threads);
 	if (info->status)
 		snprintf(info->note, sizeof(info->note), "%s", snpu_last_error());
@@ -66,11 +69,14 @@ static int cpu_open(unsigned int number, const struct snpu_device_opts *opts, st
 {
 	const struct snpu_kernels *k;
 	struct cpu_device *dev;
+	enum cpu_conv_way conv;
 	uint32_t threads;
 	int err = choose_kernels(opts->cpu_isa, &k);
 
 	if (!err)
 		err = cpu_choose_threads(opts->cpu_threads, &threads);
+	if (!err)
+		err = cpu_choose_conv(&conv);
 	if (err)
 		return err;
 	dev = calloc(1, sizeof(*dev));
@@ -79,6 +85,7 @@ static int cpu_open(unsigned int number, const struct snpu_device_opts *opts, st
 	soft_device_init(&dev->soft);
 	pthread_mutex_init(&dev->pool_lock, NULL);
 	dev->threads = threads;
+	dev->conv = conv;
 	dev->kernels = k;
 	dev->epoch_ns = snpu_now_ns();
 	describe(&dev->soft.base.info, k, threads);
@@ -114,6 +121,7 @@ const struct snpu_backend_ops snpu_backend_cpu = {
 	.queue_stop = soft_queue_stop,
 	.queue_destroy = cpu_queue_destroy,
 	.queue_status = soft_queue_status,
+	.queue_dense = cpu_queue_dense,
 	.submit = soft_submit,
 	.fence_wait = soft_fence_wait,
 	.fence_destroy = soft_fence_destroy,

@@ -11,8 +11,10 @@
 static void lock_bindings(struct cpu_exec *x)
 {
 	pthread_rwlock_rdlock(&x->vm->lock);
-	if (x->generation != x->vm->generation)
+	if (x->generation != x->vm->generation) {
 		memset(x->window, 0, sizeof(x->window));
+		x->job++;			/* the program itself may lie elsewhere now, or nowhere */
+	}
 	x->generation = x->vm->generation;
 }
 
@@ -25,34 +27,29 @@ static int set_up(struct cpu_exec *x, const struct snpu_job_desc *desc)
 	x->pc = desc->entry;
 	x->depth = 0;
 	x->ended = false;
+	x->ptr = x->own_ptr;
+	x->va = x->own_va;
 	memset(&x->fault, 0, sizeof(x->fault));
 	x->fault.operand = ~0u;
 	if (rows > x->slot_room) {
-		void *slot = reallocarray(x->slot, rows, sizeof(*x->slot));
+		void *slot = reallocarray(x->slot, rows, sizeof(*x->slot)), *dense;
 
-		if (!slot)
+		if (slot)
+			x->slot = slot;
+		dense = slot ? reallocarray(x->dense, rows, sizeof(*x->dense)) : NULL;
+		if (!dense)
 			return SNPU_FAULT_BUS;
-		x->slot = slot;
+		x->dense = dense;
 		x->slot_room = rows;
 	}
-	if (rows)
+	if (rows) {
 		memset(x->slot, 0, rows * sizeof(*x->slot));
+		memset(x->dense, 0, rows * sizeof(*x->dense));
+	}
 	return 0;
 }
 
-static void count_packet(struct cpu_exec *x)
-{
-	uint64_t *row;
-
-	if (!x->desc->profile_slots)
-		return;
-	row = x->slot[x->p->pkt.hdr.slot];
-	x->work[SNPU_COUNTER_PACKETS] = 1;
-	for (unsigned int c = 0; c < SNPU_COUNTER_COUNT; c++)
-		row[c] += x->work[c];
-}
-
-/* The CPU's "cycles": time-stamp ticks, cheap enough to take around each packet. Good for shares of time only. */
+/* The CPU's "cycles": time-stamp ticks, cheap enough to take at each packet. Good for shares of time only. */
 static uint64_t ticks(void)
 {
 #ifdef __x86_64__
@@ -62,32 +59,95 @@ static uint64_t ticks(void)
 #endif
 }
 
-static int step(struct cpu_exec *x)
+#define CPU_LAST_COUNTER	SNPU_COUNTER_CYCLES	/* the others are the card's */
+
+static void count_packet(struct cpu_exec *x)
 {
-	uint64_t start = x->desc->profile_slots ? ticks() : 0;
-	int fault;
+	uint64_t *row = x->slot[x->p->pkt.hdr.slot], now = ticks();
+
+	x->work[SNPU_COUNTER_PACKETS] = 1;
+	x->work[SNPU_COUNTER_CYCLES] = now - x->ticks;
+	x->ticks = now;
+	for (unsigned int c = 0; c <= CPU_LAST_COUNTER; c++)
+		row[c] += x->work[c];
+}
+
+/* Checks the packet, unless that has been done, executes and counts it. */
+static int step(struct cpu_exec *x, bool checked)
+{
+	int fault = 0;
 
 	if (x->desc->profile_slots)
-		memset(x->work, 0, sizeof(x->work));
-	fault = cpu_check(x);
+		memset(x->work, 0, (CPU_LAST_COUNTER + 1) * sizeof(*x->work));
+	if (!checked)
+		fault = cpu_check(x);
 	if (!fault)
-		fault = cpu_execute(x);
-	if (x->desc->profile_slots)
-		x->work[SNPU_COUNTER_CYCLES] = ticks() - start;
-	if (!fault)
+		fault = checked ? cpu_operate(x) : cpu_execute(x);
+	if (!fault && x->desc->profile_slots)
 		count_packet(x);
+	return fault;
+}
+
+static bool interrupted(const struct cpu_exec *x, const atomic_bool *stop)
+{
+	return atomic_load_explicit(stop, memory_order_relaxed) || atomic_load_explicit(&x->vm->writers, memory_order_relaxed);
+}
+
+static void move_on(struct cpu_line *line)
+{
+	for (unsigned int i = 0; i < line->p->n_refs && line->moves; i++)
+		if (line->step[i]) {
+			line->ptr[i] = (uint8_t *)line->ptr[i] + line->step[i];
+			line->va[i] += line->step[i];
+		}
+}
+
+/* A loop goes round: the rest of it, if it can be judged at once; until it ends or somebody wants to interrupt it. */
+static int run_loop(struct cpu_exec *x, const atomic_bool *stop)
+{
+	uint64_t start = x->pc;
+	unsigned int n = cpu_lines(x), i = 0;
+	bool inside = n > 0;
+	int fault = 0;
+
+	while (inside && !fault && !interrupted(x, stop)) {
+		struct cpu_line *line = &x->line[i];
+
+		x->p = line->p;
+		x->pc = line->p->pc;
+		x->next_pc = x->pc + line->p->bytes;
+		x->ptr = line->ptr;
+		x->va = line->va;
+		fault = step(x, true);
+		if (!fault) {
+			move_on(line);
+			x->pc = x->next_pc;
+			i = i + 1 < n ? i + 1 : 0;
+			inside = i || x->pc == start;	/* else its NEXT has ended it */
+		}
+	}
+	if (fault)
+		memcpy(&x->fault.packet, &x->p->pkt, sizeof(x->fault.packet));
+	x->ptr = x->own_ptr;
+	x->va = x->own_va;
 	return fault;
 }
 
 /* Until END (0), a fault (> 0) or the queue is to stop (-1). */
 static int run_packets(struct cpu_exec *x, const atomic_bool *stop)
 {
+	x->ticks = ticks();
 	for (;;) {
-		int fault = step(x);
+		int fault = step(x, false);
+		bool round = x->next_pc < x->pc;
 
 		if (fault || x->ended)
 			return fault;
 		x->pc = x->next_pc;
+		if (round)
+			fault = run_loop(x, stop);
+		if (fault)
+			return fault;
 		if (atomic_load_explicit(stop, memory_order_relaxed))
 			return -1;
 		if (atomic_load_explicit(&x->vm->writers, memory_order_relaxed)) {

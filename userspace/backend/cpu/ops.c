@@ -139,6 +139,24 @@ int cpu_operate(struct cpu_exec *x)
 	case SNPU_OP_LIF:	return op_neuron(x, k->lif, true);
 	case SNPU_OP_CUBALI:	return op_neuron(x, k->cubali, true);
 	case SNPU_OP_CUBALIF:	return op_neuron(x, k->cubalif, true);
+	case SNPU_OP_CONV:
+	case SNPU_OP_POOL:
+	case SNPU_OP_DELAY_PUSH:
+	case SNPU_OP_DELAY_PULL: return cpu_operate_image(x);
+	case SNPU_OP_QLINEAR:
+	case SNPU_OP_QCONV:
+	case SNPU_OP_QPOOL:
+	case SNPU_OP_QADD:
+	case SNPU_OP_QSCALE:
+	case SNPU_OP_QTHRESHOLD:
+	case SNPU_OP_QLI:
+	case SNPU_OP_QLIF:
+	case SNPU_OP_QCUBALI:
+	case SNPU_OP_QCUBALIF:	return cpu_operate_quant(x);
+	case SNPU_OP_SPARSE:	return cpu_sparse(x);
+	case SNPU_OP_TAKE:	return cpu_take(x);
+	case SNPU_OP_LOG:	return cpu_log(x);
+	case SNPU_OP_LIFEXP:	return cpu_lifexp(x);
 	case SNPU_OP_GATHER:
 	case SNPU_OP_ENCODE:
 	case SNPU_OP_SPMV:

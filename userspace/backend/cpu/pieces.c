@@ -43,10 +43,10 @@ static int copies_in(struct cpu_exec *x, void *copy[SNPU_PKT_MAX_REFS])
 	return 0;
 }
 
-/* Of ENCODE's lists only what they hold now: the rest of the copy means nothing. */
-static int write_lists(struct cpu_exec *x, unsigned int i, const uint8_t *copy)
+/* Of lists of n channels only what they hold now: the rest of the copy means nothing. */
+static int write_lists(struct cpu_exec *x, unsigned int i, const uint8_t *copy, uint32_t n)
 {
-	uint64_t room = SNPU_EVENTS_WORDS(x->p->pkt.ENCODE.n) * sizeof(uint32_t);
+	uint64_t room = SNPU_EVENTS_WORDS(n) * sizeof(uint32_t);
 	int fault = 0;
 
 	for (uint64_t off = 0; off < x->p->ref[i].size && !fault; off += room) {
@@ -60,7 +60,9 @@ static int write_lists(struct cpu_exec *x, unsigned int i, const uint8_t *copy)
 static int write_back(struct cpu_exec *x, unsigned int i, const void *copy)
 {
 	if (x->p->pkt.hdr.opcode == SNPU_OP_ENCODE)
-		return write_lists(x, i, copy);
+		return write_lists(x, i, copy, x->p->pkt.ENCODE.n);
+	if (x->p->pkt.hdr.opcode == SNPU_OP_LIFEXP && i == 2)
+		return write_lists(x, i, copy, x->p->pkt.LIFEXP.n);
 	return cpu_write(x, x->va[i], copy, x->p->ref[i].size);
 }
 
@@ -211,12 +213,109 @@ static int linear(struct cpu_exec *x)
 	return fault;
 }
 
+/* --- images: a list, perhaps weights of listed channels, then whole operands ----------------------------------- */
+
+/* Calls access() for the weights of each input channel that has an entry, ascending. */
+static int each_block(struct cpu_exec *x, uint32_t count, uint8_t *copy, int (*access)(struct cpu_exec *x, uint64_t off, uint64_t len, uint8_t *copy))
+{
+	const struct snpu_pkt_CONV *p = &x->p->pkt.CONV;
+	uint64_t pixels = (uint64_t)p->h * p->w, bytes = SNPU_CONV_BLOCK(p) * SNPU_CONV_LANES * sizeof(float), next = 0;
+	int fault = 0;
+
+	for (uint32_t e = 0; e < count && !fault; e++) {
+		uint64_t channel = x->events[e].channel / pixels;
+
+		if (channel < next)
+			continue;
+		fault = access(x, channel * bytes, bytes, copy);
+		next = channel + 1;
+	}
+	return fault;
+}
+
+static int probe_block(struct cpu_exec *x, uint64_t off, uint64_t len, uint8_t *copy)
+{
+	int fault = cpu_probe(x, x->va[1] + off, len, SNPU_ACCESS_READ);
+
+	return fault ? cpu_fault(x, fault, x->p->ref[1].arg) : 0;
+}
+
+static int copy_block(struct cpu_exec *x, uint64_t off, uint64_t len, uint8_t *copy)
+{
+	return cpu_read(x, x->va[1] + off, copy + off, len);
+}
+
+/* The weights of silent channels are left as malloc gives them: nobody looks at them. */
+static int image_copies(struct cpu_exec *x, uint32_t count, void *copy[SNPU_PKT_MAX_REFS])
+{
+	bool conv = x->p->pkt.hdr.opcode == SNPU_OP_CONV;
+
+	for (unsigned int i = 1; i < x->p->n_refs; i++) {
+		const struct cpu_ref *r = &x->p->ref[i];
+		int fault = 0;
+
+		x->ptr[i] = r->size ? cpu_at(x, r->region, x->va[i], r->size, r->access) : NULL;
+		if (!r->size || x->ptr[i])
+			continue;
+		x->ptr[i] = copy[i] = malloc(r->size);
+		if (!copy[i])
+			return cpu_no_memory(x, i);
+		if (conv && i == 1)
+			fault = each_block(x, count, copy[i], copy_block);
+		else if (r->access & SNPU_ACCESS_READ)
+			fault = cpu_read(x, x->va[i], copy[i], r->size);
+		if (fault)
+			return fault;
+	}
+	return 0;
+}
+
+static int image(struct cpu_exec *x, uint32_t channels)
+{
+	bool conv = x->p->pkt.hdr.opcode == SNPU_OP_CONV;
+	unsigned int last = x->p->n_refs - 1;
+	void *copy[SNPU_PKT_MAX_REFS] = { NULL };
+	uint32_t count;
+	int fault = cpu_read_events(x, channels, &count);
+
+	if (!fault && conv)
+		fault = each_block(x, count, NULL, probe_block);
+	for (unsigned int i = conv ? 2 : 1; i <= last && !fault; i++)
+		fault = probe(x, i, x->p->ref[i].size);
+	if (!fault)
+		fault = image_copies(x, count, copy);
+	if (!fault && conv)
+		fault = cpu_conv(x, count, false);
+	else if (!fault)
+		cpu_pool(x, count);
+	if (!fault && copy[last])
+		fault = cpu_write(x, x->va[last], copy[last], x->p->ref[last].size);
+	for (unsigned int i = 0; i <= last; i++)
+		free(copy[i]);
+	return fault;
+}
+
+/* Packets that bring what is missing: x->ptr of what lies in one binding, else NULL. */
+static int partly(struct cpu_exec *x, int (*execute)(struct cpu_exec *x))
+{
+	for (unsigned int i = 0; i < x->p->n_refs; i++) {
+		const struct cpu_ref *r = &x->p->ref[i];
+
+		x->ptr[i] = r->size ? cpu_at(x, r->region, x->va[i], r->size, r->access) : NULL;
+	}
+	return execute(x);
+}
+
 int cpu_execute_pieces(struct cpu_exec *x)
 {
 	switch (x->p->pkt.hdr.opcode) {
 	case SNPU_OP_EVPACK:	return evpack(x);
 	case SNPU_OP_EVUNPACK:	return evunpack(x);
 	case SNPU_OP_LINEAR:	return linear(x);
+	case SNPU_OP_CONV:	return image(x, x->p->pkt.CONV.groups * x->p->pkt.CONV.c_in * x->p->pkt.CONV.h * x->p->pkt.CONV.w);
+	case SNPU_OP_POOL:	return image(x, x->p->pkt.POOL.channels * x->p->pkt.POOL.h * x->p->pkt.POOL.w);
+	case SNPU_OP_SPARSE:	return partly(x, cpu_sparse);
+	case SNPU_OP_LOG:	return partly(x, cpu_log);
 	default:		return whole(x);
 	}
 }

@@ -15,7 +15,7 @@ void null_vm_destroy(struct snpu_vm *vm);
 int null_vm_bind(struct snpu_vm *vm, struct snpu_bo *bo, uint64_t offset, uint64_t va, uint64_t size, uint32_t flags);
 int null_vm_unbind(struct snpu_vm *vm, uint64_t va, uint64_t size);
 /* queue.c */
-int null_queue_create(struct snpu_vm *vm, uint32_t priority, struct snpu_queue **queue);
+int null_queue_create(struct snpu_vm *vm, const struct snpu_queue_opts *opts, struct snpu_queue **queue);
 void null_queue_stop(struct snpu_queue *queue);
 void null_queue_destroy(struct snpu_queue *queue);
 int null_queue_status(struct snpu_queue *queue, struct snpu_queue_status *status);

@@ -12,7 +12,7 @@ struct null_queue {
 	_Atomic uint64_t completed;
 };
 
-int null_queue_create(struct snpu_vm *vm, uint32_t priority, struct snpu_queue **out)
+int null_queue_create(struct snpu_vm *vm, const struct snpu_queue_opts *opts, struct snpu_queue **out)
 {
 	struct null_queue *q = calloc(1, sizeof(*q));
 

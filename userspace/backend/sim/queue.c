@@ -35,7 +35,7 @@ static int queue_count(struct sim_device *dev, int change)
 	return err;
 }
 
-int sim_queue_create(struct snpu_vm *base, uint32_t priority, struct snpu_queue **out)
+int sim_queue_create(struct snpu_vm *base, const struct snpu_queue_opts *opts, struct snpu_queue **out)
 {
 	struct sim_vm *vm = (struct sim_vm *)base;
 	struct sim_queue *q = calloc(1, sizeof(*q));

@@ -70,7 +70,7 @@ int sim_vm_create(struct snpu_device *dev, struct snpu_vm **vm);
 void sim_vm_destroy(struct snpu_vm *vm);
 int sim_vm_bind(struct snpu_vm *vm, struct snpu_bo *bo, uint64_t offset, uint64_t va, uint64_t size, uint32_t flags);
 int sim_vm_unbind(struct snpu_vm *vm, uint64_t va, uint64_t size);
-int sim_queue_create(struct snpu_vm *vm, uint32_t priority, struct snpu_queue **queue);
+int sim_queue_create(struct snpu_vm *vm, const struct snpu_queue_opts *opts, struct snpu_queue **queue);
 void sim_queue_destroy(struct snpu_queue *queue);
 
 #endif

@@ -126,8 +126,8 @@ struct snpu_device_opts {
  * Opens a device. Names: "card" (the first that can be opened), "card0", "card1", ..., "sim", "cpu", "null" (a template for
  * new backends: accepts everything, executes nothing), and "auto" or NULL: a card, and when none can be used the CPU,
  * which snpu_device_info.note then explains.
- * Errors: -ENODEV no such device, -EACCES no permission on the node, -EPROTO the driver's version does not fit, -ENOTSUP, -EINVAL
- * an unknown name or option, -ENOMEM. (any thread)
+ * Errors: -ENODEV no such device, -EACCES no permission on the node, -ENOPKG a card without firmware, -EPROTO the driver's
+ * version does not fit, -ENOTSUP, -EINVAL an unknown name or option, -ENOMEM. (any thread)
  */
 SNPU_API int snpu_device_open(const char *name, const struct snpu_device_opts *opts, struct snpu_device **device) SNPU_CHECKED;
 SNPU_API void snpu_device_close(struct snpu_device *device);
@@ -194,10 +194,16 @@ enum snpu_priority {
 	SNPU_PRIORITY_REALTIME = 4,		/* cards: needs CAP_SYS_NICE */
 };
 
+/*
+ * Jobs of the queue may wait for jobs of other queues, and be waited for by them; both queues need it. On a card such jobs
+ * go through the driver, those of other queues straight into a ring that the card reads.
+ */
+#define SNPU_QUEUE_FENCES	(1u << 0)
+
 struct snpu_queue_opts {
 	size_t sz;
 	uint32_t priority;			/* enum snpu_priority; a hint that "cpu" and "sim" ignore */
-	uint32_t flags;				/* 0 */
+	uint32_t flags;				/* SNPU_QUEUE_FENCES or 0 */
 };
 
 /*
@@ -223,7 +229,8 @@ struct snpu_job_region {
 struct snpu_job {
 	size_t sz;
 	const struct snpu_job_region *regions;	/* [n_regions]; must contain the program's */
-	struct snpu_fence *const *waits;	/* [n_waits] fences of the same device that must signal first; a failed one counts as signalled */
+	struct snpu_fence *const *waits;	/* [n_waits] fences of the same device (of another queue: SNPU_QUEUE_FENCES) that must signal
+						 * first; a failed one counts as signalled */
 	uint32_t n_regions;
 	uint32_t n_waits;			/* at most SNPU_JOB_WAITS */
 	uint32_t entry;				/* offset of the first packet in the program, bytes, multiple of 8 */
@@ -234,10 +241,10 @@ struct snpu_job {
 #define SNPU_JOB_WAITS	32
 
 /*
- * Puts a job into a queue and returns at once. `fence` may be NULL. The job structure can be reused when it returns; what it
+ * Puts a job into a queue and returns at once, or when fewer than 256 jobs of it are unfinished. `fence` may be NULL. The job structure can be reused when it returns; what it
  * names in memory must stay until the job has finished.
- * Errors: -EINVAL, -ECANCELED the queue has stopped (snpu_queue_status tells why), -ENODEV the card is gone, -ENOMEM.
- * (any thread)
+ * Errors: -EINVAL, -ECANCELED the queue has stopped (snpu_queue_status tells why), -ENODEV the card is gone, -ENOMEM. The second
+ * and third may also be told by the job's fence only. (any thread)
  */
 SNPU_API int snpu_submit(struct snpu_queue *queue, const struct snpu_job *job, struct snpu_fence **fence) SNPU_CHECKED;
 
@@ -300,5 +307,6 @@ SNPU_API int snpu_counter_exact(unsigned int counter);		/* 1: the same number on
 #include <snpu/snpu_array.h>
 #include <snpu/snpu_model.h>
 #include <snpu/snpu_lm.h>
+#include <snpu/snpu_net.h>
 
 #endif

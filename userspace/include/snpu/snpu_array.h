@@ -81,6 +81,18 @@ SNPU_API int snpu_npz_write(const char *path, unsigned count, const char *const 
  */
 SNPU_API void snpu_encode_image(const uint8_t *pixels, size_t n, uint32_t steps, float *spikes);
 
+/**
+ * snpu_encode_rate - Spikes by chance, the same ones for the same @seed on every machine: in each step a pixel of value p fires with
+ * probability p / 255. The chance of pixel i in step t is hash(seed, t * n + i), by splitmix64. @spikes: [steps][n], 0.0 or 1.0.
+ */
+SNPU_API void snpu_encode_rate(const uint8_t *pixels, size_t n, uint32_t steps, uint64_t seed, float *spikes);
+
+/**
+ * snpu_encode_latency - One spike a pixel, the earlier the brighter it is: in step (255 - p) * (steps - 1) / 255, rounded down; none of
+ * a pixel of value 0. @spikes: [steps][n], 0.0 or 1.0.
+ */
+SNPU_API void snpu_encode_latency(const uint8_t *pixels, size_t n, uint32_t steps, float *spikes);
+
 #ifdef __cplusplus
 }
 #endif

@@ -148,7 +148,8 @@ typedef int snpu_lm_tap_fn(void *arg, const struct snpu_lm_tap *tap);
 
 struct snpu_lm_ctx_opts {
 	size_t sz;
-	struct snpu_device *const *devices;	/* [n_devices], best first; layers that do not fit go to the next, the rest to the CPU (with the options below, also when it is in the list) */
+	/* [n_devices], best first; layers that do not fit go to the next, the rest to the CPU. One that is a CPU ends the list; threads and cpu_isa are those below. */
+	struct snpu_device *const *devices;
 	uint32_t n_devices;
 	uint32_t threads;			/* of the CPU; 0: all processors */
 	uint32_t cpu_isa;			/* enum snpu_cpu_isa */

@@ -37,21 +37,37 @@ enum snpu_note_kind {
 
 /**
  * struct snpu_note - One decision. @rule is a stable name for programs ("dt-inferred", "v_reset-missing", ...);
- * docs/nir.md lists them. @node is "" when it concerns the whole model. @text is a sentence for people.
+ * snpu_rule_find() and docs/nir.md describe it. @node is "" when it concerns the whole model. @text is a sentence for people. @source is
+ * where the decision came from: "option", "dialect", "file", or "default" when nobody said anything.
  */
 struct snpu_note {
 	enum snpu_note_kind kind;
 	const char *rule;
 	const char *node;
 	const char *text;
+	const char *source;
 };
+
+/** struct snpu_rule - A rule by which the library decides. @decides: what, in a few words. @settle: the option that decides it, or "the file". */
+struct snpu_rule {
+	const char *name;
+	const char *decides;
+	const char *settle;
+};
+/** The rules of docs/nir.md in its order; NULL past the end. Any thread. */
+SNPU_API const struct snpu_rule *snpu_rule(unsigned index);
+/** The rule of that name, NULL. Any thread. */
+SNPU_API const struct snpu_rule *snpu_rule_find(const char *name);
 
 /* --- models ------------------------------------------------------------------------------------------------------ */
 
-/** Loads a .nir file. -ENOENT and others of open(2), -EBADMSG damaged or not NIR, -ENOTSUP a node type not supported yet. In libsnpu-nir. */
+/** Loads a .nir file. -ENOENT and others of open(2), -EBADMSG damaged or not NIR, -EINVAL a network that cannot be. In libsnpu-nir. */
 SNPU_API int snpu_model_load_nir(const char *path, struct snpu_model **out) SNPU_CHECKED;
 /** The same from the bytes of a file; @mem is not needed afterwards. */
 SNPU_API int snpu_model_load_nir_memory(const void *mem, size_t size, struct snpu_model **out) SNPU_CHECKED;
+/** A network as `snpu quantize` writes it (docs/nir.md), with the options of a session that the file keeps; a session's own go before. As above, in libsnpu. */
+SNPU_API int snpu_model_load_snpu(const char *path, struct snpu_model **out) SNPU_CHECKED;
+SNPU_API int snpu_model_load_snpu_memory(const void *mem, size_t size, struct snpu_model **out) SNPU_CHECKED;
 SNPU_API void snpu_model_free(struct snpu_model *m);	/* sessions made from it stay usable */
 
 struct snpu_node_info {
@@ -60,7 +76,8 @@ struct snpu_node_info {
 	unsigned rank;
 	uint64_t shape[SNPU_MAX_RANK];	/* of its output, computed */
 	uint64_t size;			/* elements of the output */
-	uint64_t weights;		/* numbers in its weight matrix */
+	uint64_t weights;		/* numbers in its weight matrix, or matrices, or kernels */
+	uint64_t zero_weights;		/* of these, how many are 0 */
 	uint64_t parameters;		/* all numbers stored for it */
 	bool compute;			/* executes something; false for Input, Output and Flatten */
 	bool neuron;			/* has a membrane potential: can be recorded as "name.v" */
@@ -102,7 +119,7 @@ SNPU_API const char *snpu_model_format(const struct snpu_model *m);
 SNPU_API int snpu_model_create(struct snpu_model **out) SNPU_CHECKED;
 /**
  * snpu_model_add_node - @name is UTF-8 without control characters, 1 to 1024 bytes. Node number, -EEXIST,
- * -ENOTSUP for a type that is not supported yet, -EINVAL for one that NIR does not have.
+ * -EINVAL for a type that NIR does not have.
  */
 SNPU_API int snpu_model_add_node(struct snpu_model *m, const char *name, const char *type) SNPU_CHECKED;
 /**
@@ -112,9 +129,15 @@ SNPU_API int snpu_model_add_node(struct snpu_model *m, const char *name, const c
  */
 SNPU_API int snpu_model_set_param(struct snpu_model *m, unsigned node, const char *param, unsigned rank, const uint64_t *shape,
 			 const float *data) SNPU_CHECKED;
-/** Integer parameters: "shape" of Input and Output; "start_dim", "end_dim", "input_type" of Flatten. @values is [count]. -ERANGE, -E2BIG, -EINVAL. */
+/**
+ * Integer parameters: "shape" of Input and Output; "start_dim", "end_dim", "input_type" of Flatten; "stride", "padding", "dilation", "groups",
+ * "input_shape" of Conv1d and Conv2d and "kernel_size", "stride", "padding" of the pools, one value or one for each axis (rows, columns).
+ * @values is [count]. -ERANGE, -E2BIG, -EINVAL.
+ */
 SNPU_API int snpu_model_set_ints(struct snpu_model *m, unsigned node, const char *param, unsigned count, const int64_t *values) SNPU_CHECKED;
-/** 1 when the node's type has a parameter of that name for snpu_model_set_param(), 2 for snpu_model_set_ints(), else 0. */
+/** "padding" of Conv1d and Conv2d as torch names it: "same" or "valid". -ERANGE, -EINVAL. */
+SNPU_API int snpu_model_set_text(struct snpu_model *m, unsigned node, const char *param, const char *text) SNPU_CHECKED;
+/** 1 when the node's type has a parameter of that name for snpu_model_set_param(), 2 for snpu_model_set_ints(), 3 for that or snpu_model_set_text(), else 0. */
 SNPU_API int snpu_model_has_param(const struct snpu_model *m, unsigned node, const char *param);
 /** An edge; @from's output is added to @to's input, in the order of the calls. A second one between the same nodes is dropped with a note. -ERANGE, -E2BIG. */
 SNPU_API int snpu_model_add_edge(struct snpu_model *m, unsigned from, unsigned to) SNPU_CHECKED;
@@ -134,8 +157,38 @@ SNPU_API int snpu_model_finish(struct snpu_model *m) SNPU_CHECKED;
 enum snpu_reset { SNPU_RESET_DEFAULT, SNPU_RESET_VALUE, SNPU_RESET_SUBTRACT, SNPU_RESET_DELTA };
 enum snpu_compare { SNPU_COMPARE_DEFAULT, SNPU_COMPARE_GT, SNPU_COMPARE_GE };
 enum snpu_integrator { SNPU_INTEGRATOR_DEFAULT, SNPU_INTEGRATOR_EULER, SNPU_INTEGRATOR_EXP };
-/** How IF and I scale their input each step: by rule 6 of docs/nir.md, by r, or by r * dt (the equation as written). */
-enum snpu_gain { SNPU_GAIN_DEFAULT, SNPU_GAIN_R, SNPU_GAIN_R_DT };
+/**
+ * How a neuron scales the input of a step. Of IF and I: by the rule if-gain of docs/nir.md, by r, or by r * dt (the equation as written). RAW, of
+ * all neurons: the input is added to the membrane (or, times w_in, to the current) as it is; RAW_DECAYED: to the current before that decays.
+ */
+enum snpu_gain { SNPU_GAIN_DEFAULT, SNPU_GAIN_R, SNPU_GAIN_R_DT, SNPU_GAIN_RAW, SNPU_GAIN_RAW_DECAYED };
+/**
+ * When a spike resets the membrane: in its own step; in the next, behind that step's update; or in both, where what one of them did too
+ * much is made good (snnTorch with reset by subtraction; with SNPU_RESET_VALUE it is the same as SAME).
+ */
+enum snpu_reset_time { SNPU_RESET_TIME_DEFAULT, SNPU_RESET_SAME_STEP, SNPU_RESET_NEXT_STEP, SNPU_RESET_BOTH_STEPS };
+/**
+ * Where a value waits for one step: SPIKE, in each cycle, what leaves its neuron (a recurrent bias acts from step 0); CURRENT, in each cycle,
+ * the edge that closes it (it brings nothing at step 0); NEURON, whatever leaves a neuron that fires; SYNAPSE, whatever enters a weight matrix.
+ * With the last two a network runs on one device.
+ */
+enum snpu_delay { SNPU_DELAY_DEFAULT, SNPU_DELAY_SPIKE, SNPU_DELAY_CURRENT, SNPU_DELAY_NEURON, SNPU_DELAY_SYNAPSE };
+/** Does the membrane have a lowest value: no, the number v_min, or minus the threshold of each neuron. */
+enum snpu_floor { SNPU_FLOOR_DEFAULT, SNPU_FLOOR_NONE, SNPU_FLOOR_VALUE, SNPU_FLOOR_THRESHOLD };
+/**
+ * What a network is computed in: binary32; or integers, with weights of 8 or 16 bits and states of 32 that saturate; LOIHI24: with weights of 8 bits,
+ * states of 24 and decays of 12, as Intel's Loihi has it. Inputs must then be whole numbers; records are what the integers are worth.
+ */
+enum snpu_number { SNPU_NUMBER_DEFAULT, SNPU_NUMBER_F32, SNPU_NUMBER_INT8, SNPU_NUMBER_INT16, SNPU_NUMBER_LOIHI24 };
+/** What all these options are when they are not given: as a framework runs the models that it exports. docs/nir.md has the table. */
+enum snpu_dialect {
+	SNPU_DIALECT_DEFAULT, SNPU_DIALECT_NIR, SNPU_DIALECT_SNNTORCH, SNPU_DIALECT_NORSE, SNPU_DIALECT_SINABS, SNPU_DIALECT_ROCKPOOL,
+	SNPU_DIALECT_SPIKINGJELLY, SNPU_DIALECT_SPYX, SNPU_DIALECT_LAVA,
+};
+/** "snntorch"; NULL past the end and for SNPU_DIALECT_DEFAULT. Any thread. */
+SNPU_API const char *snpu_dialect_name(enum snpu_dialect dialect);
+
+#define SNPU_SPIKES_ANY	UINT32_MAX	/* as many spikes a step as the membrane is worth; 2^24 at most, what float32 counts */
 
 /** struct snpu_place_rule - Force a node onto a device: @device is an index into the options' devices, or -1 for the CPU. */
 struct snpu_place_rule {
@@ -169,6 +222,13 @@ struct snpu_session_opts {
 	uint64_t chunk_samples;		/* samples per submission; 0: chosen by memory and progress */
 	snpu_progress_fn progress;
 	void *progress_arg;
+	enum snpu_dialect dialect;	/* what dt, the four options behind it and those below are when they are 0 */
+	uint32_t max_spikes;		/* of a neuron in a step: 0: the dialect's, else one; more than one: trunc(v / v_threshold) */
+	enum snpu_reset_time reset_time;
+	enum snpu_delay delay;
+	enum snpu_floor floor;
+	double v_min;			/* with SNPU_FLOOR_VALUE */
+	enum snpu_number number;	/* default: F32 */
 };
 
 struct snpu_placement {
@@ -200,7 +260,7 @@ SNPU_API const struct snpu_placement *snpu_session_placement(const struct snpu_s
 
 struct snpu_session_info {
 	double dt;			/* seconds */
-	const char *dt_source;		/* "option", "metadata" or "inferred"; "" when the model has no time constant */
+	const char *dt_source;		/* "option", "metadata", "inferred" or "dialect"; "" when the model has no time constant */
 	enum snpu_reset reset;
 	enum snpu_compare compare;
 	unsigned segments;		/* runs of nodes on one device */
@@ -209,6 +269,54 @@ struct snpu_session_info {
 	uint64_t program_bytes;		/* of all segments, for one submission */
 };
 SNPU_API void snpu_session_info(const struct snpu_session *s, struct snpu_session_info *out);
+
+/** struct snpu_quant_info - How a node became integers. */
+struct snpu_quant_info {
+	size_t sz;			/* sizeof(struct snpu_quant_info) */
+	uint64_t weights;		/* numbers in its matrix or kernels */
+	double weight_sqnr;		/* their signal to quantisation noise, dB; INFINITY: exact. 0 without weights */
+	unsigned shift;			/* fractional bits of what they give */
+	double scale_min, scale_max;	/* of its weights: a weight of 1 is so many units */
+	int32_t threshold_min, threshold_max;	/* of neurons that fire, units */
+	double state_max;		/* where its states saturate, units; 0: it has none */
+	double tau_error;		/* the greatest relative error of a time constant by the rounding of its decay; INFINITY: it never decays */
+	const double *unit_v;		/* [size] what a unit of its membrane is worth; NULL: it has none. Lives as long as the session */
+	const double *unit_i;
+};
+/** How node @node of a session in integers became that. -ERANGE; -EINVAL: the session is in floats. */
+SNPU_API int snpu_session_quant(const struct snpu_session *s, unsigned node, struct snpu_quant_info *out) SNPU_CHECKED;
+/**
+ * Writes the model of a session in integers to a file for snpu_model_load_snpu(), with the session's options of meaning. A session made from it is the same bit for
+ * bit; that is tried before anything is written. -EINVAL: the session is in floats; errors of open(2) and write(2).
+ */
+SNPU_API int snpu_session_save_model(const struct snpu_session *s, const char *path) SNPU_CHECKED;
+
+/** struct snpu_semantics_info - What was decided, no field on its default; gain: DEFAULT when it was decided node by node. */
+struct snpu_semantics_info {
+	size_t sz;			/* sizeof(struct snpu_semantics_info) */
+	double dt;			/* seconds; 0: the model has no time constant */
+	const char *dt_source;		/* as snpu_session_info, or "dialect" */
+	enum snpu_dialect dialect;	/* as given */
+	enum snpu_integrator integrator;
+	enum snpu_reset reset;
+	enum snpu_reset_time reset_time;
+	enum snpu_compare compare;
+	enum snpu_gain gain;
+	enum snpu_delay delay;
+	enum snpu_floor floor;
+	double v_min;
+	uint32_t max_spikes;
+	enum snpu_number number;
+};
+/** Fills as much of @out as its size says. -EINVAL when it has no size. */
+SNPU_API int snpu_session_semantics(const struct snpu_session *s, struct snpu_semantics_info *out) SNPU_CHECKED;
+/**
+ * What node @node computes in a step, as one line for people: "v += k (v_leak + r x - v), k 0.04; fires at v > 0.1; then v = 0". "" for
+ * nodes that only pass on. -ERANGE. Valid until the next call or the end of the session.
+ */
+SNPU_API int snpu_session_equation(struct snpu_session *s, unsigned node, const char **text) SNPU_CHECKED;
+/** snpu_model_edge() with the delays of this session. -ERANGE past the end. */
+SNPU_API int snpu_session_edge(const struct snpu_session *s, unsigned edge, struct snpu_edge_info *out) SNPU_CHECKED;
 
 struct snpu_segment_info {
 	int device;			/* as struct snpu_placement */
@@ -223,6 +331,8 @@ SNPU_API int snpu_session_program(struct snpu_session *s, unsigned segment, uint
 enum snpu_encoder {
 	SNPU_ENCODE_NONE,		/* the array is [sample][step][node shape] or [step][node shape] */
 	SNPU_ENCODE_IMAGE,		/* the array is uint8 [sample][node shape] (any shape of the same size): snpu_encode_image() */
+	SNPU_ENCODE_RATE,		/* likewise: snpu_encode_rate(), sample k with the seed plus k */
+	SNPU_ENCODE_LATENCY,		/* likewise: snpu_encode_latency() */
 };
 
 /** struct snpu_input - The input of one Input node. Numbers are converted to float32; they must be finite. */
@@ -231,6 +341,7 @@ struct snpu_input {
 	const struct snpu_array *array;	/* borrowed for the call */
 	enum snpu_encoder encoder;
 	uint32_t steps;			/* with an encoder: time steps */
+	uint64_t seed;			/* of SNPU_ENCODE_RATE */
 };
 
 /**
@@ -238,6 +349,22 @@ struct snpu_input {
  * -EINVAL for arrays that do not fit, -ECANCELED, -EREMOTEIO when a device failed and require_device is set.
  */
 SNPU_API int snpu_session_run(struct snpu_session *s, const struct snpu_input *inputs, unsigned n_inputs, struct snpu_result **out) SNPU_CHECKED;
+/**
+ * snpu_session_continue - The next steps of one sample: starts from the state in which the call before ended, the first from cleared
+ * state. Steps in any cutting give the same bits and counters as all of them at once, also when a device fails between or in them.
+ * snpu_session_run() neither uses nor changes that state. Errors as there, and -EINVAL for more than one sample; after an error the
+ * state is that of before the call. A result is of the steps of its call.
+ */
+SNPU_API int snpu_session_continue(struct snpu_session *s, const struct snpu_input *inputs, unsigned n_inputs, struct snpu_result **out) SNPU_CHECKED;
+/** Bytes that snpu_session_state_save() writes; depends on the model and its rule of delays, not on devices. */
+SNPU_API uint64_t snpu_session_state_size(const struct snpu_session *s);
+/** Copies the state to @mem, snpu_session_state_size() bytes: membranes, currents, rings of delays, and what waits for the next step. */
+SNPU_API int snpu_session_state_save(struct snpu_session *s, void *mem) SNPU_CHECKED;
+/**
+ * snpu_session_state_load - Go on from a saved state, also of another session, process or device. @mem NULL: from cleared state.
+ * -EBADMSG when it is not a state or cut off, -EINVAL when it belongs to another model or rule of delays.
+ */
+SNPU_API int snpu_session_state_load(struct snpu_session *s, const void *mem, uint64_t size) SNPU_CHECKED;
 /** Makes the run that is executing stop after its current chunk. Allowed from any thread and from signal handlers. */
 SNPU_API void snpu_session_cancel(struct snpu_session *s);
 
@@ -264,6 +391,9 @@ struct snpu_profile_row {
 /** A row for each node that executes, in the order of execution, and one for the control packets. -ERANGE past the end. */
 SNPU_API unsigned snpu_result_profile_count(const struct snpu_result *r);
 SNPU_API int snpu_result_profile(const struct snpu_result *r, unsigned index, struct snpu_profile_row *out) SNPU_CHECKED;
+
+/** Of the convolutions of a row, one a step, those that the CPU computed window by window because many inputs were active. 0 past the end. */
+SNPU_API uint64_t snpu_result_dense(const struct snpu_result *r, unsigned index);
 
 struct snpu_run_stats {
 	uint64_t samples;

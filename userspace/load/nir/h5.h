@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads HDF5 files from memory, as far as NIR needs it, written from the HDF5 File Format Specification: superblocks 0 to 3,
+ * Reads HDF5 files from memory, as far as NIR and event files need it, written from the HDF5 File Format Specification: superblocks 0 to 3,
  * groups as symbol tables or compact links, contiguous, compact and chunked datasets, deflate, shuffle and fletcher32,
- * integers, floats, fixed and variable strings.
+ * integers, floats of 2, 4 and 8 bytes, NumPy's bool, fixed and variable strings, lists of numbers, attributes.
  *
  * libhdf5 is not used because damaged files make it crash and loop (docs/decisions/004-own-hdf5-reader.md); this code trusts nothing: every address is
  * checked against the file, every walk has an end, and what a file may ask for is limited by its size. No state outside
@@ -47,6 +47,9 @@ struct h5x_array {
 	int64_t *i;
 };
 
+/* h5_file.c: the bytes of a regular file; free() *mem. -ENOENT and others of open(2), -EFBIG, -EIO. */
+int h5x_file_read(const char *path, void **mem, size_t *size) SNPU_MUST_CHECK;
+
 /* `mem` must stay. -EBADMSG when it is no HDF5 file, -ENOTSUP for variants that NIR files do not use. */
 int h5x_open(struct h5x *x, const void *mem, size_t size) SNPU_MUST_CHECK;
 
@@ -64,12 +67,25 @@ int h5x_read_string(struct h5x *x, uint64_t address, const char *what, char out[
 /* Reads a (count, 2) dataset of strings; (*out)[2 * i] and [2 * i + 1] are a pair. free() *out, which holds everything. */
 int h5x_read_pairs(struct h5x *x, uint64_t address, const char *what, uint64_t max, char ***out, uint64_t *count) SNPU_MUST_CHECK;
 
+/* A dataset (count) of lists of numbers, each of its own length: element k is value[first[k]] to value[first[k + 1] - 1]. */
+struct h5x_lists {
+	uint64_t count, *first;			/* [count + 1] */
+	double *value;				/* [first[count]]; free() both */
+};
+/* Lists [from, to) of it; to is cut to what there is. h5x_lists_free() also after an error. */
+int h5x_read_lists(struct h5x *x, uint64_t address, const char *what, uint64_t from, uint64_t to, struct h5x_lists *out) SNPU_MUST_CHECK;
+void h5x_lists_free(struct h5x_lists *l);
+
+/* An attribute of the object at `address`, one string or one number: 1, 0 when there is none. */
+int h5x_attr_string(struct h5x *x, uint64_t address, const char *name, char out[H5X_NAME]) SNPU_MUST_CHECK;
+int h5x_attr_number(struct h5x *x, uint64_t address, const char *name, double *out) SNPU_MUST_CHECK;
+
 /* --- between h5.c and h5_data.c ----------------------------------------------------------------------------------- */
 
 #define H5X_UNDEFINED	(~0ull)
 
 enum h5x_message {
-	H5X_SPACE = 0x01, H5X_LINK_INFO = 0x02, H5X_TYPE = 0x03, H5X_LINK = 0x06, H5X_EXTERNAL = 0x07, H5X_LAYOUT = 0x08, H5X_FILTERS = 0x0b,
+	H5X_SPACE = 0x01, H5X_LINK_INFO = 0x02, H5X_TYPE = 0x03, H5X_LINK = 0x06, H5X_EXTERNAL = 0x07, H5X_LAYOUT = 0x08, H5X_FILTERS = 0x0b, H5X_ATTRIBUTE = 0x0c,
 	H5X_CONTINUATION = 0x10, H5X_SYMBOLS = 0x11,
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* HDF5 files in memory: datasets. See h5.h; section numbers are those of the format specification. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -10,7 +11,7 @@
 #define LEVELS	16				/* of a B-tree */
 #define OBJECTS	65536				/* in one global heap collection */
 
-enum { FIXED_POINT = 0, FLOATING_POINT = 1, STRING = 3, VARIABLE = 9 };
+enum { FIXED_POINT = 0, FLOATING_POINT = 1, STRING = 3, ENUMERATION = 8, VARIABLE = 9 };
 enum { COMPACT = 0, CONTIGUOUS = 1, CHUNKED = 2 };
 enum { DEFLATE = 1, SHUFFLE = 2, FLETCHER32 = 3 };
 
@@ -23,6 +24,8 @@ struct dataset {
 	uint64_t shape[H5X_RANK], count;
 	unsigned class, elem;			/* of an element in the file: class, bytes */
 	bool is_signed;
+	bool lists;				/* of VARIABLE: not strings, but numbers of */
+	unsigned base_class, base_elem;
 	unsigned n_filters, filter[FILTERS];	/* in the order in which they were applied */
 	uint8_t *raw;				/* [count][elem], malloc */
 	uint64_t filled;			/* elements that chunks have brought */
@@ -71,28 +74,46 @@ static int parse_space(struct dataset *d)
 	return 0;
 }
 
-/* IV.A.2.d: little-endian numbers as machines have them, fixed strings, variable strings. */
+/* IV.A.2.d: little-endian numbers as machines have them. */
+static bool plain_number(const uint8_t *p, uint64_t size, unsigned class, unsigned elem)
+{
+	if (class == FIXED_POINT)
+		return size >= 12 && !(p[1] & 1) && (elem == 1 || elem == 2 || elem == 4 || elem == 8) && h5x_uint(p + 8, 2) == 0 && h5x_uint(p + 10, 2) == 8 * elem;
+	return class == FLOATING_POINT && size >= 20 && !(p[1] & 0x41) && h5x_uint(p + 8, 2) == 0 &&
+	       ((elem == 2 && p[12] == 10 && p[13] == 5 && p[15] == 10 && h5x_uint(p + 16, 4) == 15) ||
+		(elem == 4 && p[12] == 23 && p[13] == 8 && p[15] == 23 && h5x_uint(p + 16, 4) == 127) ||
+		(elem == 8 && p[12] == 52 && p[13] == 11 && p[15] == 52 && h5x_uint(p + 16, 4) == 1023));
+}
+
+/* Numbers, NumPy's bool (an enumeration of one byte), fixed strings, variable strings and lists of numbers. */
 static int parse_type(struct dataset *d)
 {
 	const uint8_t *p = d->type.data;
-	bool plain = true;
+	bool plain;
 
 	if (d->type.size < 8)
 		return damaged(d, "type");
 	d->class = p[0] & 15;
 	d->elem = (unsigned)h5x_uint(p + 4, 4);
 	d->is_signed = p[1] & 8;
-	if (d->class == FIXED_POINT)
-		plain = d->type.size >= 12 && !(p[1] & 1) && (d->elem == 1 || d->elem == 2 || d->elem == 4 || d->elem == 8) &&
-			h5x_uint(p + 8, 2) == 0 && h5x_uint(p + 10, 2) == 8 * d->elem;
-	else if (d->class == FLOATING_POINT)
-		plain = d->type.size >= 20 && !(p[1] & 0x41) && h5x_uint(p + 8, 2) == 0 &&
-			((d->elem == 4 && p[12] == 23 && p[13] == 8 && p[15] == 23 && h5x_uint(p + 16, 4) == 127) ||
-			 (d->elem == 8 && p[12] == 52 && p[13] == 11 && p[15] == 52 && h5x_uint(p + 16, 4) == 1023));
-	else if (d->class == STRING)
+	if (d->class == STRING) {
 		plain = d->elem && d->elem < H5X_NAME;
-	else
-		plain = d->class == VARIABLE && d->elem == 16 && (p[1] & 15) == 1;
+	} else if (d->class == ENUMERATION) {
+		plain = d->elem == 1 && d->type.size >= 20 && (p[8] & 15) == FIXED_POINT && h5x_uint(p + 12, 4) == 1 && plain_number(p + 8, d->type.size - 8, FIXED_POINT, 1);
+		d->class = FIXED_POINT;
+		d->is_signed = plain && p[9] & 8;
+	} else if (d->class == VARIABLE) {
+		plain = d->elem == 16 && (p[1] & 15) <= 1;
+		d->lists = plain && (p[1] & 15) == 0;
+		if (d->lists && d->type.size >= 16) {
+			d->base_class = p[8] & 15;
+			d->base_elem = (unsigned)h5x_uint(p + 12, 4);
+			d->is_signed = p[9] & 8;
+		}
+		plain = plain && (!d->lists || (d->type.size >= 16 && plain_number(p + 8, d->type.size - 8, d->base_class, d->base_elem)));
+	} else {
+		plain = plain_number(p, d->type.size, d->class, d->elem);
+	}
 	return plain ? 0 : snpu_fail(-EBADMSG, "'%s' holds neither little-endian numbers of 1 to 8 bytes nor strings (type class %u, %u bytes); check the program that wrote the file",
 				     d->what, d->class, d->elem);
 }
@@ -366,6 +387,12 @@ static double to_double(const uint8_t *p, unsigned elem)
 	double f64;
 	float f32;
 
+	if (elem == 2) {
+		unsigned h = (unsigned)h5x_uint(p, 2), e = h >> 10 & 31, m = h & 1023;
+
+		f64 = e == 31 ? m ? NAN : HUGE_VAL : e ? ldexp(1024 + m, (int)e - 25) : ldexp(m, -24);
+		return h >> 15 ? -f64 : f64;
+	}
 	if (elem == 4) {
 		memcpy(&f32, p, 4);
 		return f32;
@@ -390,7 +417,7 @@ int h5x_read(struct h5x *x, uint64_t address, const char *what, struct h5x_array
 	memset(out, 0, sizeof(*out));
 	err = dataset_read(x, address, what, &d);
 	if (!err && d.class != FIXED_POINT && d.class != FLOATING_POINT)
-		err = snpu_fail(-EBADMSG, "'%s' holds strings where numbers are needed; check the program that wrote the file", what);
+		err = snpu_fail(-EBADMSG, "'%s' holds strings or lists where numbers are needed; check the program that wrote the file", what);
 	out->floats = d.class == FLOATING_POINT;
 	if (!err && out->floats)
 		out->f = calloc(d.count ? d.count : 1, sizeof(*out->f));
@@ -475,7 +502,7 @@ static int strings_read(struct h5x *x, uint64_t address, const char *what, struc
 {
 	int err = dataset_read(x, address, what, d);
 
-	if (!err && d->count && d->class != STRING && d->class != VARIABLE)
+	if (!err && d->count && ((d->class != STRING && d->class != VARIABLE) || d->lists))
 		err = snpu_fail(-EBADMSG, "'%s' holds numbers where strings are needed; check the program that wrote the file", what);
 	return err;
 }
@@ -527,4 +554,164 @@ int h5x_read_pairs(struct h5x *x, uint64_t address, const char *what, uint64_t m
 		err = pairs_from(&d, max, out, count);
 	free(d.raw);
 	return err;
+}
+
+/* --- lists -------------------------------------------------------------------------------------------------------- */
+
+/* Where the numbers of list k lie, and how many they are. */
+static int list_find(struct dataset *d, uint64_t k, const uint8_t **data, uint64_t *n)
+{
+	const uint8_t *p = d->raw + k * d->elem;
+	uint64_t have = 0;
+	int err;
+
+	*n = h5x_uint(p, 4);
+	if (!*n)
+		return 0;
+	err = heap_object(d, h5x_uint(p + 4, 8), h5x_uint(p + 12, 4), data, &have);
+	if (!err && have / d->base_elem < *n)
+		err = damaged(d, "length of a list");
+	return err;
+}
+
+static int lists_from(struct dataset *d, uint64_t from, uint64_t to, struct h5x_lists *out)
+{
+	uint64_t total = 0, n, bytes;
+	const uint8_t *data = NULL;
+	int err = 0;
+
+	out->count = to - from;
+	out->first = calloc(out->count + 1, sizeof(*out->first));
+	if (!out->first)
+		return snpu_fail(-ENOMEM, "no memory for the %llu lists of '%s'", (unsigned long long)out->count, d->what);
+	for (uint64_t k = from; k < to && !err; k++) {
+		err = list_find(d, k, &data, &n);
+		total += err ? 0 : n;			/* each fits the file, and there are not more than it holds */
+		out->first[k - from + 1] = total;
+	}
+	/* Many lists may name the same piece of heap: what they claim together is limited, too. */
+	if (!err && (!snpu_mul(total, sizeof(*out->value), &bytes) || bytes > d->x->budget))
+		err = snpu_fail(-EBADMSG, "'%s' claims more numbers than a file of this size can hold; it is damaged, copy it again", d->what);
+	if (err)
+		return err;
+	d->x->budget -= bytes;
+	out->value = calloc(total + 1, sizeof(*out->value));
+	if (!out->value)
+		return snpu_fail(-ENOMEM, "no memory for the %llu numbers of '%s'", (unsigned long long)total, d->what);
+	for (uint64_t k = from; k < to && !err; k++) {
+		double *v = out->value + out->first[k - from];
+
+		err = list_find(d, k, &data, &n);
+		for (uint64_t i = 0; i < n && !err; i++)
+			v[i] = d->base_class == FLOATING_POINT ? to_double(data + i * d->base_elem, d->base_elem)
+							       : (double)to_int(data + i * d->base_elem, d->base_elem, d->is_signed);
+	}
+	return err;
+}
+
+int h5x_read_lists(struct h5x *x, uint64_t address, const char *what, uint64_t from, uint64_t to, struct h5x_lists *out)
+{
+	struct dataset d;
+	int err;
+
+	*out = (struct h5x_lists){ 0 };
+	err = dataset_read(x, address, what, &d);
+	if (!err && (d.class != VARIABLE || !d.lists || d.rank != 1))
+		err = snpu_fail(-EBADMSG, "'%s' is no row of lists of numbers; check the program that wrote the file", what);
+	if (!err) {
+		to = to < d.count ? to : d.count;
+		err = lists_from(&d, from < to ? from : to, to, out);
+	}
+	free(d.raw);
+	return err;
+}
+
+void h5x_lists_free(struct h5x_lists *l)
+{
+	free(l->first);
+	free(l->value);
+	*l = (struct h5x_lists){ 0 };
+}
+
+/* --- attributes (IV.A.2.m) ---------------------------------------------------------------------------------------- */
+
+struct attribute {
+	const char *name;
+	struct dataset *d;
+	bool found;
+};
+
+static int attr_message(struct h5x *x, const struct h5x_msg *msg, void *arg)
+{
+	struct attribute *a = arg;
+	struct dataset *d = a->d;
+	const uint8_t *p = msg->data;
+	uint64_t size[3], at, step[3];			/* name, type, shape */
+	unsigned version = msg->size >= 8 ? p[0] : 0;
+
+	if (msg->type != H5X_ATTRIBUTE || a->found)
+		return 0;
+	if (version < 1 || version > 3 || msg->shared || (version > 1 && p[1] & 3))
+		return damaged(d, "an attribute");
+	at = version == 3 ? 9 : 8;
+	for (int i = 0; i < 3; i++) {
+		size[i] = h5x_uint(p + 2 + 2 * i, 2);
+		step[i] = version == 1 ? (size[i] + 7) / 8 * 8 : size[i];
+	}
+	if (!snpu_range_ok(at, step[0] + step[1] + step[2], msg->size) || !size[0])
+		return damaged(d, "an attribute");
+	if (strnlen((const char *)p + at, size[0]) != strlen(a->name) || memcmp(p + at, a->name, strlen(a->name)))
+		return 0;
+	at += step[0];
+	d->type = (struct h5x_msg){ .type = H5X_TYPE, .data = p + at, .size = size[1] };
+	at += step[1];
+	d->space = (struct h5x_msg){ .type = H5X_SPACE, .data = p + at, .size = size[2] };
+	at += step[2];
+	d->layout = (struct h5x_msg){ .data = p + at, .size = msg->size - at };
+	a->found = true;
+	return 0;
+}
+
+/* 1 with one element at d->layout.data, 0 when there is no such attribute. */
+static int attr_find(struct h5x *x, uint64_t address, const char *name, struct dataset *d)
+{
+	struct attribute a = { .name = name, .d = d };
+	int err;
+
+	*d = (struct dataset){ .x = x, .what = name };
+	err = h5x_messages(x, address, attr_message, &a);
+	if (err || !a.found)
+		return err;
+	err = parse_space(d);
+	if (!err)
+		err = parse_type(d);
+	if (!err && (d->count != 1 || d->layout.size < d->elem))
+		err = damaged(d, "an attribute that is not one value");
+	return err ? err : 1;
+}
+
+int h5x_attr_string(struct h5x *x, uint64_t address, const char *name, char out[H5X_NAME])
+{
+	struct dataset d;
+	int found = attr_find(x, address, name, &d), err;
+
+	if (found <= 0)
+		return found;
+	if ((d.class != STRING && d.class != VARIABLE) || d.lists)
+		return damaged(&d, "an attribute that is no string");
+	err = copy_string(&d, d.layout.data, out);
+	return err ? err : 1;
+}
+
+int h5x_attr_number(struct h5x *x, uint64_t address, const char *name, double *out)
+{
+	struct dataset d;
+	int found = attr_find(x, address, name, &d);
+
+	if (found <= 0)
+		return found;
+	if (d.class != FIXED_POINT && d.class != FLOATING_POINT)
+		return damaged(&d, "an attribute that is no number");
+	*out = d.class == FLOATING_POINT ? to_double(d.layout.data, d.elem) : (double)to_int(d.layout.data, d.elem, d.is_signed);
+	return 1;
 }

@@ -5,13 +5,10 @@
  *
  * Files may be damaged or hostile: everything that is read has a limit, the order of groups and edges means nothing.
  */
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "load/nir/h5.h"
 #include "snpu/snpu_model.h"
@@ -20,7 +17,6 @@
 #define MAX_CHILDREN	4096
 #define MAX_EDGES	65536
 #define MAX_METADATA	128
-#define MAX_FILE	(16ull << 30)
 
 #define GRAPH(prefix)	((prefix)[0] ? (prefix) : "/")
 
@@ -73,6 +69,26 @@ static int store_floats(struct reader *r, unsigned node, const char *name, const
 	return err;
 }
 
+/* A parameter of whole numbers; padding can be a text instead. */
+static int read_ints(struct reader *r, uint64_t set, unsigned node, const char *path, const char *name, bool or_text)
+{
+	struct h5x_array a = { 0 };
+	char text[H5X_NAME];
+	int err;
+
+	if (or_text && !h5x_read_string(&r->x, set, name, text))
+		return snpu_model_set_text(r->model, node, name, text);
+	err = h5x_read(&r->x, set, name, &a);
+	if (err)
+		snpu_fail_in(err, "node '%s'", path);
+	else if (a.floats || a.count > SNPU_MAX_RANK)
+		err = snpu_fail(-EBADMSG, "node '%s': '%s' must be at most %d whole numbers; check the program that wrote the file", path, name, SNPU_MAX_RANK);
+	else
+		err = snpu_model_set_ints(r->model, node, name, (unsigned)a.count, a.i);
+	h5x_array_free(&a);
+	return err;
+}
+
 /* One dataset of a node. What the node's type does not have is noted and left alone. */
 static int read_param(struct reader *r, const struct h5x_dir *group, unsigned node, const char *path, const char *name)
 {
@@ -83,16 +99,14 @@ static int read_param(struct reader *r, const struct h5x_dir *group, unsigned no
 	if (!has)
 		return snpu_model_add_note(r->model, SNPU_NOTE_INFO, "field-ignored", path, "'%s' means nothing for this type of node and is ignored", name);
 	err = h5x_dir_find(group, name, &set);
+	if (err == 1 && has > 1)
+		return read_ints(r, set, node, path, name, has == 3);
 	if (err == 1)
 		err = h5x_read(&r->x, set, name, &a);
 	if (err)
 		snpu_fail_in(err, "node '%s'", path);
-	else if (has == 1)
-		err = store_floats(r, node, name, &a);
-	else if (a.floats || a.count > SNPU_MAX_RANK)
-		err = snpu_fail(-EBADMSG, "node '%s': '%s' must be at most %d whole numbers; check the program that wrote the file", path, name, SNPU_MAX_RANK);
 	else
-		err = snpu_model_set_ints(r->model, node, name, (unsigned)a.count, a.i);
+		err = store_floats(r, node, name, &a);
 	h5x_array_free(&a);
 	return err;
 }
@@ -408,54 +422,15 @@ int snpu_model_load_nir_memory(const void *mem, size_t size, struct snpu_model *
 	return 0;
 }
 
-static int read_all(int fd, const char *path, void **mem, size_t *size)
-{
-	struct stat st;
-	size_t at = 0;
-	char *p;
-
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return snpu_fail(-EINVAL, "'%s' is not a regular file; give a .nir file", path);
-	if ((uint64_t)st.st_size > MAX_FILE)
-		return snpu_fail(-EFBIG, "'%s' has %lld bytes, at most %llu are read", path, (long long)st.st_size, MAX_FILE);
-	*size = (size_t)st.st_size;
-	p = malloc(*size ? *size : 1);
-	if (!p)
-		return snpu_fail(-ENOMEM, "no memory for the %zu bytes of '%s'", *size, path);
-	while (at < *size) {
-		ssize_t n = read(fd, p + at, *size - at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			int err = n < 0 ? -errno : -EIO;
-
-			free(p);
-			return snpu_fail(err, "cannot read '%s' beyond byte %zu: %s", path, at, n < 0 ? strerror(-err) : "it became shorter");
-		}
-		at += (size_t)n;
-	}
-	*mem = p;
-	return 0;
-}
-
 int snpu_model_load_nir(const char *path, struct snpu_model **out)
 {
-	void *mem = NULL;
-	size_t size = 0;
-	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
+	void *mem;
+	size_t size;
+	int err = h5x_file_read(path, &mem, &size);
 
-	if (fd < 0) {
-		err = -errno;
-		return snpu_fail(err, "cannot open '%s': %s", path, strerror(-err));
-	}
-	err = read_all(fd, path, &mem, &size);
-	close(fd);
-	if (!err) {
-		err = snpu_model_load_nir_memory(mem, size, out);
-		if (err)
-			snpu_fail_in(err, "'%s'", path);
-	}
+	if (err)
+		return err;
+	err = snpu_model_load_nir_memory(mem, size, out);
 	free(mem);
-	return err;
+	return err ? snpu_fail_in(err, "'%s'", path) : 0;
 }
