@@ -10,6 +10,7 @@
 #     qemu                starts QEMU with its own C library; `kernels` in the root lists series, release, image
 #     apt/                apt's state, separate from the machine's
 #     lock                held shared by whoever uses a root, so that none is deleted under a running VM
+#     debug/              the debug kernel, see tools/kernel-debug
 set -eu
 
 usage() {
@@ -234,6 +235,29 @@ roots_prune() {
 	flock -u 8
 }
 
+# A root of its own beside the test bed's, for tools/kernel-debug.
+root_extra() { # root_extra DIR LIST PACKAGE...: DIR is complete or not there
+	exec 9>"$BED/setup.lock"
+	flock 9
+	[ -f "$APT/apt.conf" ] || die "no test bed in $BED. Run tools/setup.sh --testbed"
+	dir=$1 list=$2
+	shift 2
+	rm -rf "$dir.tmp"
+	mkdir -p "$dir.tmp"
+	# shellcheck disable=SC2046 # a list of words
+	set -- "$@" $(packages "$list")
+	plan "$@" >"$dir.tmp/plan"
+	[ -s "$dir.tmp/plan" ] || die "apt found no way to install: $*"
+	say fetch "$(wc -l <"$dir.tmp/plan") packages"
+	apt-get -c "$APT/apt.conf" -y -qq --download-only install "$@" >"$BED/apt.log" 2>&1 || {
+		tail -n 5 "$BED/apt.log" >&2
+		die "apt could not fetch them (see $BED/apt.log). Check the network and run this again"
+	}
+	say unpack "$dir"
+	root_unpack "$dir.tmp" "$dir.tmp/plan"
+	mv "$dir.tmp" "$dir"
+}
+
 testbed_refresh() {
 	apt_configure
 	say archive "asking for the newest QEMU and kernels"
@@ -281,6 +305,7 @@ while [ $# -gt 0 ]; do
 	--testbed) testbed=yes ;;
 	--refresh) refresh=yes testbed=yes ;;
 	--unpack-one) unpack_one "$2" "$3"; exit ;; # called by root_unpack, in parallel
+	--root) shift; root_extra "$@"; exit ;; # called by tools/kernel-debug
 	-h | --help) usage; exit ;;
 	*) usage >&2; exit 2 ;;
 	esac

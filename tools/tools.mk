@@ -47,10 +47,26 @@ check-images: $(IMAGE_FUZZ)	## damaged PNG and PGM images
 	$(Q)tests/run-tap.sh $(IMAGE_FUZZ)
 CHECK += check-images
 
+# Damaged dumps, likewise. COREDUMP_FUZZ_CASES=100000 for a longer look.
+COREDUMP_FUZZ := $(O)/tests/fuzz/coredump_fuzz
+$(O)/tests/fuzz/coredump_fuzz.o: ALL_CFLAGS += -Itools/snpu $(shell $(PKG_CONFIG) --cflags jansson)
+$(COREDUMP_FUZZ): $(O)/tests/fuzz/coredump_fuzz.o $(addprefix $(O)/tools/snpu/,cli.o dump.o dump_facts.o) $(LIBSNPU_A)
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(SNPU_LIBS) $(shell $(PKG_CONFIG) --libs jansson) -o $@
+.PHONY: check-coredump
+check-coredump: $(COREDUMP_FUZZ)	## damaged core dumps of a card
+	$(Q)tests/run-tap.sh $(COREDUMP_FUZZ)
+CHECK += check-coredump
+
 .PHONY: check-tools
 check-tools: $(SNPU_BIN) $(EXAMPLES)	## the snpu command as people use it; examples, manual pages, completion
 	$(Q)tests/run-tap.sh "tests/e2e/cli_test.sh $(O)"
 CHECK += check-tools
+
+.PHONY: check-net-tools
+check-net-tools: $(O)/tools/snpu/snpu	## snpu run with networks of populations, as people use it
+	$(Q)tests/run-tap.sh "tests/e2e/net_cli_test.sh $(O)"
+CHECK += check-net-tools
 
 .PHONY: check-lm-tools
 check-lm-tools: $(SNPU_BIN)	## generate, chat, score, convert and tokenize as people use them
@@ -62,6 +78,6 @@ UNIT_TESTS += spikes coding_raster lm_stream
 lm_stream_OBJS = tools/snpu/lm_stream.o
 spikes_OBJS  = userspace/lm/spikes.o tools/snpu/spike_stats.o tools/snpu/text.o $(NPZ_OBJS)
 spikes_LIBS  = $(shell $(PKG_CONFIG) --libs libzip jansson) -lm
-coding_raster_OBJS = tools/snpu/coding_raster.o tools/snpu/svg.o tools/snpu/text.o userspace/lm/coding.o userspace/core/fail.o
+coding_raster_OBJS = tools/snpu/coding_raster.o tools/snpu/output.o tools/snpu/svg.o tools/snpu/text.o userspace/lm/coding.o userspace/core/fail.o
 coding_raster_LIBS = $(shell $(PKG_CONFIG) --libs jansson) -lm
 $(addprefix $(O)/tests/unit/,spikes_test.o coding_raster_test.o lm_stream_test.o): ALL_CFLAGS += -Itools/snpu $(shell $(PKG_CONFIG) --cflags jansson)

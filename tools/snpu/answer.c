@@ -16,7 +16,7 @@
 
 bool snpu_run_record(const struct snpu_run *run, const char *name, struct snpu_record *out)
 {
-	for (unsigned int i = 0; snpu_result_record(run->result, i, out) == 0; i++)
+	for (unsigned int i = 0; snpu_run_record_at(run, i, out); i++)
 		if (name ? strcmp(out->name, name) == 0 : out->output)
 			return true;
 	return false;

@@ -79,12 +79,19 @@ static bool starts(const struct snpu_bundle *b, const char *magic, size_t n)
 enum snpu_exit snpu_bundle_open(struct snpu_bundle *b, const char *path)
 {
 	enum snpu_exit st;
+	size_t size;
+	void *mem;
 
 	memset(b, 0, sizeof(*b));
-	b->path = path;
-	st = snpu_file_read(path, &b->mem, &b->size);
-	if (st)
-		return st;
+	st = snpu_file_read(path, &mem, &size);
+	return st ? st : snpu_bundle_take(b, path, mem, size);
+}
+
+enum snpu_exit snpu_bundle_take(struct snpu_bundle *b, const char *path, void *mem, size_t size)
+{
+	enum snpu_exit st;
+
+	*b = (struct snpu_bundle){ .path = path, .mem = mem, .size = size };
 	b->image = snpu_image_is(b->mem, b->size);
 	if (b->image || starts(b, "\x93NUMPY", 6))
 		return SNPU_EXIT_OK;
@@ -96,7 +103,7 @@ enum snpu_exit snpu_bundle_open(struct snpu_bundle *b, const char *path)
 		st = snpu_cli_fail(SNPU_EXIT_FAILURE, "snpu help run", "%s is an HDF5 file (a model?), and arrays or an image are needed here", path);
 	} else {
 		st = snpu_cli_fail(SNPU_EXIT_FAILURE, "numpy.savez(FILE, name=array) writes one that fits",
-				   "%s (%zu bytes) is neither .npz, .npy, PNG nor PGM", path, b->size);
+				   "%s (%zu bytes) is neither .npz, .npy, PNG, PGM nor a file of events that is known by its first bytes", path, b->size);
 	}
 	snpu_bundle_close(b);
 	return st;

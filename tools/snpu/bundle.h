@@ -21,8 +21,10 @@ struct snpu_bundle {
 	bool image;
 };
 
-/* Both print what is wrong. */
+/* All print what is wrong. */
 enum snpu_exit snpu_bundle_open(struct snpu_bundle *b, const char *path);
+/* The same of bytes that were read already; they are the bundle's from here on. */
+enum snpu_exit snpu_bundle_take(struct snpu_bundle *b, const char *path, void *mem, size_t size);
 /*
  * Reads an array; a .npy file and an image have one, whatever `name`. An image becomes uint8 [height][width], or
  * [3][height][width] when `elements` is three times its pixels.

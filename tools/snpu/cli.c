@@ -30,6 +30,27 @@ void snpu_cli_json(bool on)
 	cli.json = on;
 }
 
+int snpu_option_choice(const struct argp_state *state, const char *option, const char *arg, const char *const *names)
+{
+	for (int i = 0; names[i]; i++)
+		if (strcmp(arg, names[i]) == 0)
+			return i;
+	argp_error(state, "%s does not know '%s'; see --help", option, arg);
+	return 0;
+}
+
+uint64_t snpu_option_whole(const struct argp_state *state, const char *option, const char *arg, uint64_t min, uint64_t max)
+{
+	char *end;
+
+	errno = 0;
+	unsigned long long v = strtoull(arg, &end, 10);
+
+	if (*end || *arg < '0' || *arg > '9' || errno || v < min || v > max)
+		argp_error(state, "%s takes a whole number from %llu to %llu, not '%s'", option, (unsigned long long)min, (unsigned long long)max, arg);
+	return v;
+}
+
 void snpu_cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
 	cli.command = argv[0];

@@ -37,7 +37,10 @@ enum snpu_exit snpu_cmd_run(int argc, char **argv);
 enum snpu_exit snpu_cmd_list(int argc, char **argv);
 enum snpu_exit snpu_cmd_info(int argc, char **argv);
 enum snpu_exit snpu_cmd_disasm(int argc, char **argv);
+enum snpu_exit snpu_cmd_explain(int argc, char **argv);
+enum snpu_exit snpu_cmd_quantize(int argc, char **argv);
 enum snpu_exit snpu_cmd_compare(int argc, char **argv);
+enum snpu_exit snpu_cmd_coredump(int argc, char **argv);
 enum snpu_exit snpu_cmd_generate(int argc, char **argv);
 enum snpu_exit snpu_cmd_chat(int argc, char **argv);
 enum snpu_exit snpu_cmd_score(int argc, char **argv);
@@ -46,6 +49,10 @@ enum snpu_exit snpu_cmd_tokenize(int argc, char **argv);
 
 /* Parses a subcommand's options; argv[0] is its name ("run"). Leaves the process with SNPU_EXIT_USAGE on a mistake. */
 void snpu_cli_parse(const struct argp *argp, int argc, char **argv, void *input);
+/* Which of the names, which end with NULL, an option was given; for an argp parser. */
+int snpu_option_choice(const struct argp_state *state, const char *option, const char *arg, const char *const *names);
+/* A whole number from min to max; for an argp parser. */
+uint64_t snpu_option_whole(const struct argp_state *state, const char *option, const char *arg, uint64_t min, uint64_t max);
 /* With --json errors go to stdout as an object, too. */
 void snpu_cli_json(bool on);
 

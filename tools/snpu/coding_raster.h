@@ -18,7 +18,7 @@ struct snpu_coding_raster {
 };
 
 /*
- * Writes the SVG of a struct snpu_coding_raster; with an error nothing was written. To be given to snpu_svg_file().
+ * Writes the SVG of a struct snpu_coding_raster; with an error nothing was written. To be given to snpu_output_file().
  * -E2BIG: so unary a coding needs more than 65 536 steps here, a bitwise one is better. -EINVAL: no counts, no such coding. -ERANGE: a count
  * of -2^31 in a coding without sign. -ENOMEM.
  */

@@ -23,18 +23,6 @@ struct options {
 	bool json;
 };
 
-static uint64_t number(const struct argp_state *state, const char *option, const char *arg)
-{
-	char *end;
-
-	errno = 0;
-	unsigned long long v = strtoull(arg, &end, 10);
-
-	if (end == arg || *end || errno || *arg == '-' || v < 1 || v > 100000000)
-		argp_error(state, "%s takes 1 to 100000000, not '%s'", option, arg);
-	return v;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -42,8 +30,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case 'd': o->device = arg; return 0;
 	case 'o': o->save = arg; return 0;
-	case 'n': o->samples = number(state, "--samples", arg); return 0;
-	case 's': o->steps = number(state, "--steps", arg); return 0;
+	case 'n': o->samples = snpu_option_whole(state, "--samples", arg, 1, 100000000); return 0;
+	case 's': o->steps = snpu_option_whole(state, "--steps", arg, 1, 100000000); return 0;
 	case 'j':
 		o->json = true;
 		snpu_cli_json(true);

@@ -6,6 +6,7 @@
  */
 #include "feed.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 
 struct source {
 	struct snpu_bundle bundle;
+	struct snpu_events *events;		/* an event file: then the bundle is closed but for its path */
+	struct snpu_nirdata *nirdata;		/* recordings of nodes, likewise */
 	char node[256];				/* "" : for any */
 };
 
@@ -22,6 +25,7 @@ struct loader {
 	const struct snpu_model *model;
 	const struct snpu_feed_opts *opts;
 	struct source *source;			/* [opts->n_files] */
+	bool chosen;				/* the samples asked for were chosen while reading */
 };
 
 /* Splits "NODE=FILE" when NODE is an Input node, so that other file names may contain '='. */
@@ -42,6 +46,19 @@ static const char *split(const struct loader *l, const char *arg, char *node, si
 	return arg;
 }
 
+/* The recording of a node of that name, of spikes if there are several; or the only one. false: there is none. */
+static bool observable_for(const struct source *s, const char *node, struct snpu_observable *out)
+{
+	struct snpu_observable o, best = { 0 };
+
+	for (unsigned int i = 0; snpu_nirdata_get(s->nirdata, i, &o) == 0; i++)
+		if ((strcmp(o.node, node) == 0 && (!best.node || strcmp(o.name, "spikes") == 0)) || snpu_nirdata_count(s->nirdata) == 1)
+			best = o;
+	if (out)
+		*out = best;
+	return best.node;
+}
+
 /* The array of `s` that fits the node, by name; NULL when there is none. A model with one input takes "images" or the only array. */
 static const char *array_for(const struct loader *l, const struct source *s, const char *node)
 {
@@ -49,6 +66,8 @@ static const char *array_for(const struct loader *l, const struct source *s, con
 
 	if (s->node[0] && strcmp(s->node, node))
 		return NULL;
+	if (s->events || s->nirdata)
+		return s->node[0] || only_input || (s->nirdata && observable_for(s, node, NULL)) ? "" : NULL;
 	if (s->bundle.npz && snpu_bundle_has(&s->bundle, node))
 		return node;
 	if (!only_input && !s->node[0])
@@ -129,9 +148,9 @@ static enum snpu_exit measure(struct loader *l, const char *file, const struct s
 /* The samples chosen, as a view into the whole. */
 static enum snpu_exit choose_samples(struct loader *l, const struct snpu_array *whole, uint64_t samples, bool sample_axis, struct snpu_array *view)
 {
-	uint64_t first = l->opts->first, last = l->opts->last < samples ? l->opts->last : samples;
+	uint64_t first = l->chosen ? 0 : l->opts->first, last = l->opts->last < samples && !l->chosen ? l->opts->last : samples;
 
-	if (first >= last || (l->opts->last != UINT64_MAX && l->opts->last > samples))
+	if (first >= last || (!l->chosen && l->opts->last != UINT64_MAX && l->opts->last > samples))
 		return snpu_cli_fail(SNPU_EXIT_USAGE, NULL, "--samples %llu:%llu: the input has samples 0 to %llu", (unsigned long long)l->opts->first,
 				     (unsigned long long)l->opts->last, (unsigned long long)samples - 1);
 	*view = *whole;
@@ -140,7 +159,7 @@ static enum snpu_exit choose_samples(struct loader *l, const struct snpu_array *
 		view->data = (char *)whole->data + whole->count / samples * first * snpu_dtype_size(whole->dtype);
 		view->shape[0] = last - first;
 	}
-	l->feed->first = first;
+	l->feed->first = l->chosen ? l->opts->first : first;
 	l->feed->samples = last - first;
 	return SNPU_EXIT_OK;
 }
@@ -171,17 +190,89 @@ static enum snpu_exit stack_images(struct loader *l, const struct snpu_node_info
 	return st;
 }
 
-static json_t *input_facts(const struct snpu_node_info *node, const struct snpu_array *a, const char *file, const char *array, bool images)
+static json_t *input_facts(const struct snpu_node_info *node, const struct snpu_array *a, const char *file, const char *array, const char *encoding)
 {
 	json_t *shape = json_array();
 
 	for (unsigned int i = 0; i < a->rank; i++)
 		json_array_append_new(shape, json_integer((json_int_t)a->shape[i]));
 	return json_pack("{s:s, s:o, s:o, s:s, s:o, s:s}", "node", node->name, "file", snpu_cli_string(file), "array", snpu_cli_string(array), "dtype", snpu_dtype_name(a->dtype), "shape", shape,
-			 "encoding", images ? "diffusion" : "none");
+			 "encoding", encoding);
 }
 
-static enum snpu_exit read_input(struct loader *l, const struct snpu_node_info *node, const char **array, struct source **from)
+/* An array [sample][step] of as many numbers as the node has gets the node's shape. */
+static void take_shape(struct snpu_array *a, const struct snpu_node_info *node)
+{
+	if (a->rank < 2 || !node->size || node->rank + 2 > SNPU_MAX_RANK || a->count != a->shape[0] * a->shape[1] * node->size)
+		return;
+	memcpy(a->shape + 2, node->shape, node->rank * sizeof(node->shape[0]));
+	a->rank = 2 + node->rank;
+}
+
+#define BINNED_MAX	(8ull << 30)		/* bytes; more is a mistake */
+
+/* Events as steps of the node; *facts tells how. */
+static enum snpu_exit bin_events(struct loader *l, const struct source *from, const struct snpu_events *ev, const struct snpu_node_info *node, struct snpu_array *whole, json_t **facts)
+{
+	struct snpu_events_plan plan;
+	struct snpu_bins b;
+	enum snpu_exit st = snpu_events_plan(&l->opts->events, ev, l->model, node, l->opts->dt, from->bundle.path, &plan);
+
+	if (st)
+		return st;
+	plan.opts.steps = l->opts->steps;
+	if (snpu_events_bins(ev, &plan.opts, &b))
+		return snpu_cli_fail_library(SNPU_EXIT_FAILURE, NULL);
+	if (b.steps > SNPU_FEED_STEPS_MAX || (double)b.samples * (double)b.steps * (double)node->size * 4 > (double)BINNED_MAX)
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, "--samples, --steps and a longer --dt-bin make it less", "%s: %llu samples of %llu steps of %llu numbers are more than is run at once",
+				     from->bundle.path, (unsigned long long)b.samples, (unsigned long long)b.steps, (unsigned long long)node->size);
+	if (snpu_events_bin(ev, &plan.opts, whole, &b))
+		return snpu_cli_fail_library(SNPU_EXIT_FAILURE, NULL);
+	take_shape(whole, node);
+	*facts = snpu_events_facts(ev, &plan, &b);
+	return SNPU_EXIT_OK;
+}
+
+/* Several event files for the only input are several samples. */
+static enum snpu_exit bin_files(struct loader *l, const struct snpu_node_info *node, struct snpu_array *whole, json_t **facts)
+{
+	const struct snpu_events **list = calloc(l->opts->n_files, sizeof(*list));
+	struct snpu_events all = { 0 };
+	const char *why = list ? NULL : "there is not enough memory";
+	enum snpu_exit st;
+
+	for (unsigned int i = 0; i < l->opts->n_files && !why; i++) {
+		list[i] = l->source[i].events;
+		why = list[i] ? NULL : "not all are files of events";
+	}
+	if (!why && l->chosen)
+		why = "each has samples of its own";
+	if (!why)
+		why = snpu_events_join(list, l->opts->n_files, &all);
+	st = why ? snpu_cli_fail(SNPU_EXIT_FAILURE, "run them one by one", "%s and the other inputs cannot be samples of one run: %s", l->source[0].bundle.path, why)
+		 : bin_events(l, &l->source[0], &all, node, whole, facts);
+	snpu_events_unjoin(&all);
+	free(list);
+	return st;
+}
+
+/* A recording of NIRGraphData: a grid is an array as it is, events become one. */
+static enum snpu_exit read_observable(struct loader *l, const struct source *from, const struct snpu_node_info *node, struct snpu_array *whole, json_t **facts)
+{
+	struct snpu_observable o;
+
+	if (!observable_for(from, node->name, &o))
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, "name a node of the file like the input, or record it again", "%s has no recording for input '%s'", from->bundle.path, node->name);
+	if (o.events)
+		return bin_events(l, from, o.events, node, whole, facts);
+	if (snpu_array_create(SNPU_F32, o.array->rank, o.array->shape, whole))
+		return snpu_cli_fail_library(SNPU_EXIT_FAILURE, NULL);
+	memcpy(whole->data, o.array->data, o.array->count * sizeof(float));
+	take_shape(whole, node);
+	return SNPU_EXIT_OK;
+}
+
+static enum snpu_exit read_input(struct loader *l, const struct snpu_node_info *node, const char **array, struct source **from, json_t **facts)
 {
 	struct snpu_array *whole = &l->feed->owned[l->feed->n_inputs];
 
@@ -191,32 +282,58 @@ static enum snpu_exit read_input(struct loader *l, const struct snpu_node_info *
 		*array = array_for(l, *from, node->name);
 	}
 	if (!*array && l->opts->n_files)
-		return snpu_cli_fail(SNPU_EXIT_FAILURE, "name the array in the file after the node, or say --input NODE=FILE",
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, "name the array in the file after the node, or say NODE=FILE instead of FILE",
 				     "%s has no array for input '%s'; it has: %s", l->source[0].bundle.path, node->name, snpu_bundle_names(&l->source[0].bundle));
+	if ((*from)->events && snpu_model_input_count(l->model) == 1 && l->opts->n_files > 1)
+		return bin_files(l, node, whole, facts);
+	if ((*from)->events)
+		return bin_events(l, *from, (*from)->events, node, whole, facts);
+	if ((*from)->nirdata)
+		return read_observable(l, *from, node, whole, facts);
 	if ((*from)->bundle.image && snpu_model_input_count(l->model) == 1)
 		return stack_images(l, node, whole);
 	return snpu_bundle_read(&(*from)->bundle, *array, node->size, whole);
 }
 
+/* How the array becomes spikes: as people said, or error diffusion of what looks like an image. */
+static enum snpu_encoder encoder_for(const struct loader *l, const struct source *from, const struct snpu_array *whole, const struct snpu_node_info *node)
+{
+	static const enum snpu_encoder encoders[] = { [SNPU_FEED_DIFFUSION] = SNPU_ENCODE_IMAGE, [SNPU_FEED_RATE] = SNPU_ENCODE_RATE, [SNPU_FEED_LATENCY] = SNPU_ENCODE_LATENCY,
+						      [SNPU_FEED_NONE] = SNPU_ENCODE_NONE };
+
+	if (l->opts->encode != SNPU_FEED_AUTO)
+		return encoders[l->opts->encode];
+	return from->bundle.image || looks_like_images(whole, node) ? SNPU_ENCODE_IMAGE : SNPU_ENCODE_NONE;
+}
+
 static enum snpu_exit load_input(struct loader *l, unsigned int index)
 {
+	static const char *const encodings[] = { "none", "diffusion", "rate", "latency" };
 	struct snpu_feed *f = l->feed;
 	struct snpu_array *whole = &f->owned[f->n_inputs], *view = &f->view[f->n_inputs];
 	struct snpu_node_info node;
 	uint64_t samples = 0, steps = 0, samples_before = f->samples;
 	const char *array;
 	struct source *from = NULL;
+	json_t *facts = NULL, *events = NULL;
+	enum snpu_encoder encoder;
 	enum snpu_exit st;
 
 	if (snpu_model_node(l->model, (unsigned int)snpu_model_input(l->model, index), &node))
 		return snpu_cli_fail_library(SNPU_EXIT_FAILURE, NULL);
-	st = read_input(l, &node, &array, &from);
+	st = read_input(l, &node, &array, &from, &events);
 	if (st)
 		return st;
-	bool images = l->opts->encode == SNPU_FEED_DIFFUSION || (l->opts->encode == SNPU_FEED_AUTO && (from->bundle.image || looks_like_images(whole, &node)));
+	encoder = encoder_for(l, from, whole, &node);
+	bool images = encoder != SNPU_ENCODE_NONE;
 
+	facts = input_facts(&node, whole, from->bundle.path, array, events ? "events" : encodings[encoder]);
+	if (events)
+		json_object_set_new(facts, "events", events);
+	json_array_append_new(f->facts, facts);
 	if (images && whole->dtype != SNPU_U8)
-		return snpu_cli_fail(SNPU_EXIT_FAILURE, "--encode none", "--encode diffusion takes bytes (uint8), and '%s' is %s", array, snpu_dtype_name(whole->dtype));
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, "--encode none", "--encode %s takes bytes (uint8), and '%s' is %s", encodings[encoder], array[0] ? array : from->bundle.path,
+				     snpu_dtype_name(whole->dtype));
 	st = measure(l, from->bundle.path, whole, &node, images, &samples, &steps);
 	if (!st)
 		st = choose_samples(l, whole, samples, images ? samples > 1 : time_axes(whole, &node) == 2, view);
@@ -226,10 +343,9 @@ static enum snpu_exit load_input(struct loader *l, unsigned int index)
 		return snpu_cli_fail(SNPU_EXIT_FAILURE, NULL, "input '%s' has %llu samples of %llu steps, the inputs before it %llu of %llu", node.name,
 				     (unsigned long long)f->samples, (unsigned long long)steps, (unsigned long long)samples_before, (unsigned long long)f->steps);
 	f->steps = steps;
-	f->input[f->n_inputs] = (struct snpu_input){ .node = node.name, .array = view, .encoder = images ? SNPU_ENCODE_IMAGE : SNPU_ENCODE_NONE,
-						     .steps = images ? (uint32_t)steps : 0 };
+	f->input[f->n_inputs] = (struct snpu_input){ .node = node.name, .array = view, .encoder = encoder,
+						     .steps = images ? (uint32_t)steps : 0, .seed = l->opts->events.seed + (images ? f->first : 0) };
 	f->n_inputs++;
-	json_array_append_new(f->facts, input_facts(&node, whole, from->bundle.path, array, images));
 	return SNPU_EXIT_OK;
 }
 
@@ -253,6 +369,18 @@ static enum snpu_exit take_labels(struct snpu_feed *f, const struct snpu_array *
 	return SNPU_EXIT_OK;
 }
 
+/* Labels that came with the events, of the samples that are run. */
+static enum snpu_exit event_labels(struct snpu_feed *f, const struct snpu_events *ev, bool chosen)
+{
+	uint64_t first = chosen ? 0 : f->first;
+
+	f->labels = first + f->samples <= ev->samples ? calloc(f->samples, sizeof(*f->labels)) : NULL;
+	if (!f->labels)
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, NULL, "not enough memory for %llu labels", (unsigned long long)f->samples);
+	memcpy(f->labels, ev->labels + first, f->samples * sizeof(*f->labels));
+	return SNPU_EXIT_OK;
+}
+
 static enum snpu_exit load_labels(struct loader *l)
 {
 	const char *name = l->opts->labels ? l->opts->labels : "labels";
@@ -263,6 +391,9 @@ static enum snpu_exit load_labels(struct loader *l)
 	for (unsigned int i = 0; i < l->opts->n_files && !b; i++)
 		if (l->source[i].bundle.npz && snpu_bundle_has(&l->source[i].bundle, name))
 			b = &l->source[i].bundle;
+	for (unsigned int i = 0; i < l->opts->n_files && !b && !l->opts->labels; i++)
+		if (l->source[i].events && l->source[i].events->labels)
+			return event_labels(l->feed, l->source[i].events, l->chosen);
 	if (!b && !l->opts->labels)
 		return SNPU_EXIT_OK;
 	if (!b) {
@@ -282,18 +413,65 @@ static enum snpu_exit load_labels(struct loader *l)
 
 /* --- open and close ------------------------------------------------------------------------------------------- */
 
+/* An HDF5 file of many samples is read as far as they are asked for, all others whole. */
+static enum snpu_exit open_events(struct loader *l, struct source *s, const char *path, const void *mem, size_t size)
+{
+	const struct snpu_events_args *a = &l->opts->events;
+	struct snpu_events_opts o = { .sz = sizeof(o), .format = a->format, .width = a->width, .height = a->height };
+	int f = o.format ? (int)o.format : snpu_events_format_of(mem, size), err;
+
+	s->bundle.path = path;
+	if (f == SNPU_EVENTS_NIRDATA) {
+		err = snpu_nirdata_parse(mem, size, &s->nirdata);
+	} else {
+		o.format = f > 0 ? (enum snpu_events_format)f : SNPU_EVENTS_NMNIST;
+		if (f == SNPU_EVENTS_HDF5) {
+			o.first = l->opts->first;
+			o.last = l->opts->last == UINT64_MAX ? 0 : l->opts->last;
+			l->chosen = true;
+		}
+		err = snpu_events_parse(mem, size, &o, &s->events);
+	}
+	return err ? snpu_cli_fail(SNPU_EXIT_FAILURE, NULL, "%s: %s", path, snpu_last_error()) : SNPU_EXIT_OK;
+}
+
+static enum snpu_exit open_source(struct loader *l, struct source *s, const char *path)
+{
+	size_t size;
+	void *mem;
+	enum snpu_exit st = snpu_file_read(path, &mem, &size);
+
+	if (st)
+		return st;
+	if (!snpu_events_wanted(&l->opts->events, path, mem, size))
+		return snpu_bundle_take(&s->bundle, path, mem, size);
+	st = open_events(l, s, path, mem, size);
+	free(mem);
+	return st;
+}
+
 static enum snpu_exit open_sources(struct loader *l)
 {
 	enum snpu_exit st = SNPU_EXIT_OK;
 
 	for (unsigned int i = 0; i < l->opts->n_files && !st; i++)
-		st = snpu_bundle_open(&l->source[i].bundle, split(l, l->opts->files[i], l->source[i].node, sizeof(l->source[i].node)));
+		st = open_source(l, &l->source[i], split(l, l->opts->files[i], l->source[i].node, sizeof(l->source[i].node)));
 	return st;
+}
+
+void snpu_feed_add(struct snpu_feed_opts *opts, char *file, const struct argp_state *state, const char *option)
+{
+	char **grown = realloc(opts->files, (opts->n_files + 1) * sizeof(*grown));
+
+	if (!grown)
+		argp_failure(state, SNPU_EXIT_FAILURE, ENOMEM, "%s", option);
+	opts->files = grown;
+	opts->files[opts->n_files++] = file;
 }
 
 enum snpu_exit snpu_feed_open(struct snpu_feed *f, const struct snpu_model *model, const struct snpu_feed_opts *opts)
 {
-	struct loader l = { f, model, opts, calloc(opts->n_files + 1, sizeof(*l.source)) };
+	struct loader l = { f, model, opts, calloc(opts->n_files + 1, sizeof(*l.source)), false };
 	enum snpu_exit st;
 
 	memset(f, 0, sizeof(*f));
@@ -309,8 +487,11 @@ enum snpu_exit snpu_feed_open(struct snpu_feed *f, const struct snpu_model *mode
 		st = load_input(&l, i);
 	if (!st)
 		st = load_labels(&l);
-	for (unsigned int i = 0; i < opts->n_files; i++)
+	for (unsigned int i = 0; i < opts->n_files; i++) {
+		snpu_events_free(l.source[i].events);
+		snpu_nirdata_free(l.source[i].nirdata);
 		snpu_bundle_close(&l.source[i].bundle);
+	}
 	free(l.source);
 	return st;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * `snpu info`: everything that is known about one device.
+ * `snpu info`: everything that is known about one device; or, by model_info.c, about a network's file.
  */
 #include "cli.h"
 
@@ -10,6 +10,7 @@
 #include <snpu/snpu.h>
 
 #include "device.h"
+#include "model_info.h"
 #include "snpu_isa.h"
 #include "text.h"
 
@@ -29,7 +30,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num)
-			argp_error(state, "one device at a time, and '%s' is a second", arg);
+			argp_error(state, "one device or model at a time, and '%s' is a second", arg);
 		o->device = arg;
 		return 0;
 	default:
@@ -43,8 +44,8 @@ static const struct argp_option options[] = {
 };
 
 static const struct argp argp = {
-	.options = options, .parser = parse, .args_doc = "[DEVICE]",
-	.doc = "Prints everything known about a device: auto (default), card, card:N, sim, cpu.\vExit status: 0 done, 2 wrong usage, 3 there is no such device.",
+	.options = options, .parser = parse, .args_doc = "[DEVICE|MODEL.nir]",
+	.doc = "Prints everything known about a device: auto (default), card, card:N, sim, cpu; or the layers of a network.\vExit status: 0 done, 1 the model cannot be read, 2 wrong usage, 3 there is no such device.",
 };
 
 /* Opcodes by name; the list is hw/snpu_isa.def's. */
@@ -126,6 +127,8 @@ enum snpu_exit snpu_cmd_info(int argc, char **argv)
 	enum snpu_exit st;
 
 	snpu_cli_parse(&argp, argc, argv, &o);
+	if (snpu_model_file(o.device))
+		return snpu_model_info(o.device, o.json);
 	st = snpu_device_choose(o.device, false, &device);
 	if (st)
 		return st;

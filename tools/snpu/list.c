@@ -45,15 +45,23 @@ static const struct argp argp = {
 
 static json_t *pci_facts(const struct snpu_pci_card *c)
 {
-	json_t *bars = json_array();
+	json_t *bars = json_array(), *facts;
 
 	for (int i = 0; i < SNPU_PCI_BARS; i++)
 		json_array_append_new(bars, json_integer((json_int_t)c->bar_size[i]));
-	return json_pack("{s:s, s:o, s:o, s:i, s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:o}", "bus_id", c->bus_id,
+	facts = json_pack("{s:s, s:o, s:o, s:i, s:s, s:s, s:s, s:s, s:b, s:i, s:i, s:o}", "bus_id", c->bus_id,
 			 "id", json_sprintf("%04x:%04x", c->vendor, c->device),
 			 "subsystem", json_sprintf("%04x:%04x", c->subvendor, c->subdevice), "revision", c->revision, "driver", c->driver,
 			 "node", c->node, "mode", c->mode, "owner", c->owner, "accessible", c->accessible,
 			 "iommu_group", c->iommu_group, "numa_node", c->numa_node, "bar_bytes", bars);
+	if (c->driver[0])
+		json_object_set_new(facts, "asleep", json_boolean(c->asleep));
+	if (c->busy_us >= 0)
+		json_object_set_new(facts, "busy_s", json_real((double)c->busy_us / 1e6));
+	if (c->temp_mc >= 0)
+		json_object_update_new(facts, json_pack("{s:f, s:f, s:f}", "temperature_c", (double)c->temp_mc / 1e3,
+							"power_w", (double)c->power_uw / 1e6, "energy_j", (double)c->energy_uj / 1e6));
+	return facts;
 }
 
 static json_t *devices_facts(void)
@@ -106,7 +114,7 @@ static const char *card_problem(const json_t *pci, const json_t *device)
 static void print_card(FILE *f, const json_t *pci, const json_t *devices)
 {
 	const json_t *d = device_of(devices, snpu_fact_text(pci, "bus_id"));
-	bool asked = d && snpu_fact_number(d, "status") == 0;
+	bool asked = d && (snpu_fact_number(d, "status") == 0 || snpu_fact_number(d, "status") == -ENOPKG);	/* without firmware it can tell */
 	const char *driver = snpu_fact_text(pci, "driver"), *problem = card_problem(pci, d);
 
 	fprintf(f, "%-*s%s\n", SNPU_LABEL, d ? snpu_fact_text(d, "name") : "-",
@@ -122,8 +130,14 @@ static void print_card(FILE *f, const json_t *pci, const json_t *devices)
 			json_is_true(snpu_fact(pci, "accessible")) ? "you may use it" : "you may not use it");
 	if (asked)
 		fprintf(f, "%-*shardware %s  firmware %s  memory %s, %s used  %.0f queues  clock %.0f MHz\n", SNPU_LABEL, "",
-			snpu_fact_text(d, "hw_version"), snpu_fact_text(d, "fw_version"), snpu_text_bytes(SNPU_TEXT, snpu_fact_number(d, "memory_total")),
+			snpu_fact_text(d, "hw_version"), snpu_fact_text(d, "fw_version")[0] ? snpu_fact_text(d, "fw_version") : "none", snpu_text_bytes(SNPU_TEXT, snpu_fact_number(d, "memory_total")),
 			snpu_text_bytes(SNPU_TEXT, snpu_fact_number(d, "memory_used")), snpu_fact_number(d, "max_queues"), snpu_fact_number(d, "clock_khz") / 1000);
+	if (snpu_fact(pci, "temperature_c"))
+		fprintf(f, "%-*s%.1f °C  %.2f W  %.0f J since power-up%s  engine busy for %s\n", SNPU_LABEL, "", snpu_fact_number(pci, "temperature_c"),
+			snpu_fact_number(pci, "power_w"), snpu_fact_number(pci, "energy_j"),
+			asked && !json_is_true(snpu_fact(d, "simulated")) ? "" : " (simulated)", snpu_text_seconds(SNPU_TEXT, snpu_fact_number(pci, "busy_s")));
+	else if (json_is_true(snpu_fact(pci, "asleep")))
+		fprintf(f, "%-*sasleep, until somebody uses it  engine busy for %s\n", SNPU_LABEL, "", snpu_text_seconds(SNPU_TEXT, snpu_fact_number(pci, "busy_s")));
 	if (problem[0])
 		fprintf(f, "%-*s%s\n", SNPU_LABEL, "", problem);
 }

@@ -11,7 +11,7 @@
 
 #include "bundle.h"
 #include "device.h"
-#include "svg.h"
+#include "output.h"
 #include "text.h"
 
 /* --- devices -------------------------------------------------------------------------------------------------- */
@@ -233,7 +233,7 @@ enum snpu_exit snpu_lm_save(struct snpu_lm_cli *c, const char *path)
 		free(state);
 		return snpu_cli_fail(SNPU_EXIT_FAILURE, "end other programs", "the state of %s cannot be saved: %s", snpu_text_bytes(SNPU_TEXT, (double)size), strerror(-err));
 	}
-	err = snpu_svg_file(path, put_state, &s);
+	err = snpu_output_file(path, put_state, &s);
 	free(state);
 	if (err)
 		return snpu_cli_fail(SNPU_EXIT_FAILURE, "choose a file in a folder that you may write to", "cannot write %s: %s", path, strerror(-err));

@@ -69,9 +69,7 @@ struct snpu_lm_cli {
 extern const struct argp snpu_lm_argp_model, snpu_lm_argp_run, snpu_lm_argp_state;
 void snpu_lm_opts_init(struct snpu_lm_opts *o);
 /* Values of options; a wrong one ends the process with a sentence. */
-uint64_t snpu_lm_whole(const struct argp_state *state, const char *option, const char *arg, uint64_t min, uint64_t max);
 float snpu_lm_real(const struct argp_state *state, const char *option, const char *arg, double min, double max);
-int snpu_lm_choice(const struct argp_state *state, const char *option, const char *arg, const char *const *names);
 
 /* --- lm.c: every function prints what is wrong ---------------------------------------------------------------------- */
 

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "coding_raster.h"
-#include "svg.h"
+#include "output.h"
 
 #define NPY_HEADER	128u			/* bytes, whatever the shape: it is written again as rows come */
 
@@ -228,7 +228,7 @@ static enum snpu_exit draw(struct snpu_lm_cli *c)
 		if (!text[i])
 			r.text = NULL;
 	}
-	err = l->counts ? snpu_svg_file(c->opts->picture, snpu_coding_raster_svg, &r) : -ENODATA;
+	err = l->counts ? snpu_output_file(c->opts->picture, snpu_coding_raster_svg, &r) : -ENODATA;
 	for (size_t i = 0; text && i < l->tokens; i++)
 		free(text[i]);
 	free(text);

@@ -5,25 +5,12 @@
  */
 #include "lm.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { OPT_FORM = 0x400, OPT_DOWN, OPT_REQUIRE, OPT_THREADS, OPT_ISA, OPT_WINDOW, OPT_CHUNK, OPT_BIT_SERIAL, OPT_DUMP, OPT_DUMP_ONLY, OPT_PROFILE,
        OPT_RASTER, OPT_CODING, OPT_LOAD, OPT_SAVE, OPT_SEED, OPT_TOP_K, OPT_TOP_P, OPT_PENALTY, OPT_IGNORE };
-
-uint64_t snpu_lm_whole(const struct argp_state *state, const char *option, const char *arg, uint64_t min, uint64_t max)
-{
-	char *end;
-
-	errno = 0;
-	unsigned long long v = strtoull(arg, &end, 10);
-
-	if (*end || *arg < '0' || *arg > '9' || errno || v < min || v > max)
-		argp_error(state, "%s takes a whole number from %llu to %llu, not '%s'", option, (unsigned long long)min, (unsigned long long)max, arg);
-	return v;
-}
 
 float snpu_lm_real(const struct argp_state *state, const char *option, const char *arg, double min, double max)
 {
@@ -33,15 +20,6 @@ float snpu_lm_real(const struct argp_state *state, const char *option, const cha
 	if (*end || end == arg || !(v >= min && v <= max))
 		argp_error(state, "%s takes a number from %g to %g, not '%s'", option, min, max, arg);
 	return (float)v;
-}
-
-int snpu_lm_choice(const struct argp_state *state, const char *option, const char *arg, const char *const *names)
-{
-	for (int i = 0; names[i]; i++)
-		if (strcmp(arg, names[i]) == 0)
-			return i;
-	argp_error(state, "%s does not know '%s'; see --help", option, arg);
-	return 0;
 }
 
 void snpu_lm_opts_init(struct snpu_lm_opts *o)
@@ -68,8 +46,8 @@ static error_t parse_model(int key, char *arg, struct argp_state *state)
 	struct snpu_lm_opts *o = state->input;
 
 	switch (key) {
-	case OPT_FORM: o->open.form = (uint32_t)snpu_lm_choice(state, "--form", arg, forms); return 0;
-	case OPT_DOWN: o->open.down = (uint32_t)snpu_lm_choice(state, "--down", arg, forms); return 0;
+	case OPT_FORM: o->open.form = (uint32_t)snpu_option_choice(state, "--form", arg, forms); return 0;
+	case OPT_DOWN: o->open.down = (uint32_t)snpu_option_choice(state, "--down", arg, forms); return 0;
 	case 'k': o->open.k = snpu_lm_real(state, "-k", arg, 0.001, 1000); return 0;
 	default: return ARGP_ERR_UNKNOWN;
 	}
@@ -187,10 +165,10 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT: state->child_inputs[0] = o; return 0;
 	case 'd': devices(o, arg, state); return 0;
 	case OPT_REQUIRE: o->ctx.require_device = 1; return 0;
-	case OPT_THREADS: o->ctx.threads = (uint32_t)snpu_lm_whole(state, "--threads", arg, 1, 1024); return 0;
-	case OPT_ISA: o->ctx.cpu_isa = (uint32_t)snpu_lm_choice(state, "--cpu-isa", arg, isas); return 0;
-	case OPT_WINDOW: o->ctx.window = (uint32_t)snpu_lm_choice(state, "--window", arg, windows); return 0;
-	case OPT_CHUNK: o->ctx.chunk = (uint32_t)snpu_lm_whole(state, "--chunk", arg, 1, 4096); return 0;
+	case OPT_THREADS: o->ctx.threads = (uint32_t)snpu_option_whole(state, "--threads", arg, 1, 1024); return 0;
+	case OPT_ISA: o->ctx.cpu_isa = (uint32_t)snpu_option_choice(state, "--cpu-isa", arg, isas); return 0;
+	case OPT_WINDOW: o->ctx.window = (uint32_t)snpu_option_choice(state, "--window", arg, windows); return 0;
+	case OPT_CHUNK: o->ctx.chunk = (uint32_t)snpu_option_whole(state, "--chunk", arg, 1, 4096); return 0;
 	case OPT_BIT_SERIAL: o->ctx.bit_serial = 1; return 0;
 	default: return parse_look(key, arg, state);
 	}
@@ -241,12 +219,12 @@ static error_t parse_pace(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_INIT: p->sampler.sz = sizeof(p->sampler); p->sampler.temperature = -1; return 0;
-	case 'n': p->most = snpu_lm_whole(state, "-n", arg, 0, UINT32_MAX); return 0;
+	case 'n': p->most = snpu_option_whole(state, "-n", arg, 0, UINT32_MAX); return 0;
 	case 't': p->sampler.temperature = snpu_lm_real(state, "-t", arg, 0, 1000); return 0;
-	case OPT_TOP_K: p->sampler.top_k = (uint32_t)snpu_lm_whole(state, "--top-k", arg, 1, UINT32_MAX); return 0;
+	case OPT_TOP_K: p->sampler.top_k = (uint32_t)snpu_option_whole(state, "--top-k", arg, 1, UINT32_MAX); return 0;
 	case OPT_TOP_P: p->sampler.top_p = snpu_lm_real(state, "--top-p", arg, 0, 1); return 0;
 	case OPT_PENALTY: p->sampler.repetition_penalty = snpu_lm_real(state, "--repetition-penalty", arg, 0.01, 100); return 0;
-	case OPT_SEED: p->sampler.seed = snpu_lm_whole(state, "--seed", arg, 0, UINT64_MAX); p->seeded = true; return 0;
+	case OPT_SEED: p->sampler.seed = snpu_option_whole(state, "--seed", arg, 0, UINT64_MAX); p->seeded = true; return 0;
 	case OPT_IGNORE: p->ignore_eos = true; return 0;
 	case ARGP_KEY_END:
 		if (p->sampler.temperature < 0)

@@ -51,8 +51,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_INIT: state->child_inputs[0] = &o->lm; return 0;
-	case OPT_SEGMENT: o->segment = snpu_lm_whole(state, "--segment", arg, 1, 1u << 30); return 0;
-	case OPT_TOKENS: o->tokens = snpu_lm_whole(state, "--tokens", arg, 1, UINT32_MAX); return 0;
+	case OPT_SEGMENT: o->segment = snpu_option_whole(state, "--segment", arg, 1, 1u << 30); return 0;
+	case OPT_TOKENS: o->tokens = snpu_option_whole(state, "--tokens", arg, 1, UINT32_MAX); return 0;
 	case 'j': o->lm.json = true; snpu_cli_json(true); return 0;
 	case 'q': o->lm.quiet = true; return 0;
 	case ARGP_KEY_ARG:

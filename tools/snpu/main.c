@@ -13,15 +13,18 @@
 
 const struct snpu_command snpu_commands[] = {
 	{ "run", "MODEL.nir --input FILE", "run a spiking network on a card, a simulated card or the CPU", snpu_cmd_run },
+	{ "explain", "MODEL.nir", "what a network was decided to mean, and what other readings would change", snpu_cmd_explain },
+	{ "quantize", "MODEL.nir --calib FILE", "turn a network into integers, and what that changes, layer by layer", snpu_cmd_quantize },
 	{ "generate", "MODEL -p TEXT", "continue a text with a spiking language model", snpu_cmd_generate },
 	{ "chat", "MODEL", "talk with one", snpu_cmd_chat },
 	{ "score", "MODEL FILE", "how well one predicts a text: bits per byte, perplexity", snpu_cmd_score },
 	{ "convert", "DIR -o MODEL.snpu", "a language model's folder to one file that starts at once", snpu_cmd_convert },
 	{ "tokenize", "MODEL TEXT", "a text as token ids, and back", snpu_cmd_tokenize },
 	{ "list", "", "list cards (with and without a driver) and the other devices", snpu_cmd_list },
-	{ "info", "[DEVICE]", "everything known about one device", snpu_cmd_info },
+	{ "info", "[DEVICE|MODEL.nir]", "everything known about one device, or the layers of a network", snpu_cmd_info },
 	{ "disasm", "FILE | MODEL.nir", "print the packets of a program", snpu_cmd_disasm },
 	{ "compare", "A.npz B.npz", "compare recorded arrays bit for bit", snpu_cmd_compare },
+	{ "coredump", "FILE", "what the driver kept of a failure of a card", snpu_cmd_coredump },
 	{ NULL, NULL, NULL, NULL },
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Finds SNPU cards with libpci and asks sysfs for what libpci does not know: the accel node that belongs to a card, who
- * may open it, its IOMMU group. libpci ends the process on an error unless its error handler leaves by longjmp, so
+ * may open it, its IOMMU group, its sensors. libpci ends the process on an error unless its error handler leaves by longjmp, so
  * everything between setjmp and cleanup is kept in the one function that scans.
  */
 #include "pci.h"
@@ -14,6 +14,7 @@
 #include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,68 @@ static void link_name(const char *bus_id, const char *name, char *out, size_t si
 	const char *slash = strrchr(target, '/');
 
 	snprintf(out, size, "%.*s", (int)size - 1, slash ? slash + 1 : target);
+}
+
+/* A number in SYSFS_PCI/<bus id>/<name>, -1 when there is none. */
+static int64_t number_in(const char *bus_id, const char *name)
+{
+	char path[PATH_MAX];
+	long long n;
+
+	snprintf(path, sizeof(path), SYSFS_PCI "/%s/%s", bus_id, name);
+	FILE *f = fopen(path, "r");
+
+	if (!f)
+		return -1;
+	if (fscanf(f, "%lld", &n) != 1)
+		n = -1;
+	fclose(f);
+	return n;
+}
+
+static bool asleep(const char *bus_id)
+{
+	char path[PATH_MAX], word[16] = "";
+
+	snprintf(path, sizeof(path), SYSFS_PCI "/%s/power/runtime_status", bus_id);
+	FILE *f = fopen(path, "r");
+
+	if (f && fscanf(f, "%15s", word) != 1)
+		word[0] = 0;
+	if (f)
+		fclose(f);
+	return !strcmp(word, "suspended");
+}
+
+/* hwmon/hwmon<a number>/<name>. */
+static int64_t sensor(const struct snpu_pci_card *c, const char *monitor, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "hwmon/%.20s/%.20s", monitor, name);
+	return number_in(c->bus_id, path);
+}
+
+static void sensors_fill(struct snpu_pci_card *c)
+{
+	char path[PATH_MAX];
+	const struct dirent *e;
+
+	c->temp_mc = c->power_uw = c->energy_uj = -1;
+	c->asleep = asleep(c->bus_id);
+	c->busy_us = number_in(c->bus_id, "busy_time_us");
+	snprintf(path, sizeof(path), SYSFS_PCI "/%s/hwmon", c->bus_id);
+	DIR *dir = opendir(path);
+
+	while (dir && (e = readdir(dir))) {
+		if (strncmp(e->d_name, "hwmon", 5))
+			continue;
+		c->temp_mc = sensor(c, e->d_name, "temp1_input");
+		c->power_uw = sensor(c, e->d_name, "power1_average");
+		c->energy_uj = sensor(c, e->d_name, "energy1_input");
+	}
+	if (dir)
+		closedir(dir);
 }
 
 static void node_permissions(struct snpu_pci_card *c)
@@ -95,7 +158,7 @@ static void node_find(struct snpu_pci_card *c)
 
 static void card_fill(struct snpu_pci_card *c, struct pci_dev *d)
 {
-	char number[16], path[PATH_MAX];
+	char number[16];
 
 	memset(c, 0, sizeof(*c));
 	snprintf(c->bus_id, sizeof(c->bus_id), "%04x:%02x:%02x.%d", (unsigned int)d->domain, d->bus, d->dev, d->func);
@@ -109,15 +172,8 @@ static void card_fill(struct snpu_pci_card *c, struct pci_dev *d)
 	link_name(c->bus_id, "driver", c->driver, sizeof(c->driver));
 	link_name(c->bus_id, "iommu_group", number, sizeof(number));
 	c->iommu_group = number[0] ? atoi(number) : -1;
-	c->numa_node = -1;
-	snprintf(path, sizeof(path), SYSFS_PCI "/%s/numa_node", c->bus_id);
-	FILE *f = fopen(path, "r");
-
-	if (f) {
-		if (fscanf(f, "%d", &c->numa_node) != 1)
-			c->numa_node = -1;
-		fclose(f);
-	}
+	c->numa_node = (int)number_in(c->bus_id, "numa_node");
+	sensors_fill(c);
 	node_find(c);
 }
 

@@ -19,6 +19,11 @@ struct snpu_pci_card {
 	int iommu_group;			/* -1: none */
 	int numa_node;				/* -1: none */
 	uint64_t bar_size[SNPU_PCI_BARS];	/* bytes; 0: not there */
+	/* From the driver; -1: it does not tell. */
+	int asleep;				/* 1: it sleeps, and then has no readings */
+	int64_t temp_mc;			/* thousandths of a degree */
+	int64_t power_uw, energy_uj;		/* average; since power-up */
+	int64_t busy_us;			/* time that jobs were on the engine since the driver was bound */
 };
 
 /*

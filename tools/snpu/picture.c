@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The files that `snpu run` writes: recorded arrays as .npz and a picture of the first sample as SVG.
+ * The files that `snpu run` writes: recorded arrays as .npz or NIRGraphData, and pictures of the first sample as SVG.
  */
 #include "run.h"
 
@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "output.h"
 #include "raster.h"
-#include "svg.h"
 #include "text.h"
 
 #define PANELS_MAX	32
@@ -33,7 +33,9 @@ enum snpu_exit snpu_run_check_outputs(const struct snpu_run_opts *o)
 {
 	enum snpu_exit st = check_output(o->record);
 
-	return st ? st : check_output(o->raster);
+	if (!st)
+		st = check_output(o->raster);
+	return st ? st : check_output(o->rates);
 }
 
 static bool named(const struct snpu_run_opts *o, const char *name)
@@ -42,6 +44,52 @@ static bool named(const struct snpu_run_opts *o, const char *name)
 		if (strcmp(o->nodes[i], name) == 0)
 			return true;
 	return false;
+}
+
+static bool has_ending(const char *path, const char *ending)
+{
+	size_t n = strlen(path), m = strlen(ending);
+
+	return n > m && strcmp(path + n - m, ending) == 0;
+}
+
+/* "lif1.v" is the voltages of node lif1, unless a node has that very name. free() *node. */
+static struct snpu_observable observable_of(const struct snpu_run *run, const char *name, const struct snpu_array *a, char **node)
+{
+	double dt = snpu_fact_number(run->facts, "time.dt");
+	struct snpu_observable o = { .name = "values", .type = SNPU_NIRDATA_GRID, .dt = dt > 0 ? dt : 1, .array = a };
+	struct snpu_panel all = { .value = a->data, .steps = 1, .neurons = a->count };
+	size_t n = strlen(name);
+
+	*node = strdup(name);
+	o.node = *node;
+	if (*node && snpu_model_find(run->model, name) < 0 && n > 2 && name[n - 2] == '.') {
+		(*node)[n - 2] = 0;
+		o.name = name[n - 1] == 'v' ? "voltages" : "currents";
+	} else if (snpu_panel_is_spikes(&all)) {
+		o.name = "spikes";
+	}
+	return o;
+}
+
+/* The arrays as NIRGraphData. */
+static int write_nirdata(const struct snpu_run *run, unsigned int n, const char **names, const struct snpu_array *arrays)
+{
+	struct snpu_observable *list = calloc(n + 1, sizeof(*list));
+	char **nodes = calloc(n + 1, sizeof(*nodes));
+	int err = list && nodes ? 0 : -ENOMEM;
+
+	for (unsigned int i = 0; i < n && !err; i++) {
+		list[i] = observable_of(run, names[i], &arrays[i], &nodes[i]);
+		err = nodes[i] ? 0 : -ENOMEM;
+	}
+	if (!err)
+		err = snpu_nirdata_write(run->opts->record, list, n);
+	for (unsigned int i = 0; nodes && i < n; i++)
+		free(nodes[i]);
+	free(nodes);
+	free(list);
+	return err;
 }
 
 /* Output nodes, or exactly those that --nodes names. */
@@ -55,14 +103,16 @@ enum snpu_exit snpu_run_write_record(struct snpu_run *run)
 	int err = 0;
 
 	for (unsigned int i = 0; names && arrays && i < all; i++) {
-		if (snpu_result_record(run->result, i, &r) || !(run->opts->n_nodes ? named(run->opts, r.name) : r.output))
+		if (!snpu_run_record_at(run, i, &r) || !(run->opts->n_nodes ? named(run->opts, r.name) : r.output))
 			continue;
 		names[n] = r.name;
 		arrays[n++] = *r.array;
 		json_array_append_new(written, json_string(r.name));
 	}
 	if (run->opts->record)
-		err = names && arrays ? snpu_npz_write(run->opts->record, n, names, arrays) : -ENOMEM;
+		err = !names || !arrays ? -ENOMEM
+		      : has_ending(run->opts->record, ".h5") || has_ending(run->opts->record, ".hdf5") ? write_nirdata(run, n, names, arrays)
+												       : snpu_npz_write(run->opts->record, n, names, arrays);
 	if (run->opts->record && !err)
 		json_object_set_new(run->facts, "record", json_pack("{s:o, s:O}", "file", snpu_cli_string(run->opts->record), "arrays", written));
 	json_decref(written);
@@ -92,7 +142,7 @@ static unsigned int collect(const struct snpu_run *run, struct snpu_panel *panel
 	unsigned int n = 0;
 
 	for (int output = 0; output < 2; output++)
-		for (unsigned int i = 0; snpu_result_record(run->result, i, &r) == 0 && n < PANELS_MAX; i++)
+		for (unsigned int i = 0; snpu_run_record_at(run, i, &r) && n < PANELS_MAX; i++)
 			if (r.output == (bool)output && r.array->rank >= 2 && r.array->count)
 				panels[n++] = panel_of(run, &r);
 	return n;
@@ -115,10 +165,34 @@ static void subtitle(const struct snpu_run *run, char *text, size_t size)
 		 snpu_fact_text(run->facts, "device.name"), snpu_device_words(snpu_fact(run->facts, "device")));
 }
 
-static int draw(FILE *f, const void *picture)
+static int draw_raster(FILE *f, const void *picture)
 {
 	snpu_raster_svg(f, picture);
 	return 0;
+}
+
+static int draw_rates(FILE *f, const void *picture)
+{
+	snpu_rates_svg(f, picture);
+	return 0;
+}
+
+static enum snpu_exit write_picture(struct snpu_run *run, const char *path, const char *key, snpu_output_write *draw, const struct snpu_picture *picture)
+{
+	int err = path ? snpu_output_file(path, draw, picture) : 0;
+
+	if (err)
+		return snpu_cli_fail(SNPU_EXIT_FAILURE, "choose a file in a directory that you may write to", "cannot write %s: %s", path, strerror(-err));
+	if (path)
+		json_object_set_new(run->facts, key, json_pack("{s:o, s:i}", "file", snpu_cli_string(path), "panels", picture->panels));
+	return SNPU_EXIT_OK;
+}
+
+enum snpu_exit snpu_run_write_pictures(struct snpu_run *run, const struct snpu_picture *picture)
+{
+	enum snpu_exit st = write_picture(run, run->opts->raster, "raster", draw_raster, picture);
+
+	return st ? st : write_picture(run, run->opts->rates, "rates", draw_rates, picture);
 }
 
 enum snpu_exit snpu_run_write_raster(struct snpu_run *run)
@@ -126,16 +200,11 @@ enum snpu_exit snpu_run_write_raster(struct snpu_run *run)
 	struct snpu_panel panels[PANELS_MAX];
 	struct snpu_picture picture = { .title = snpu_text_basename(run->opts->model), .dt = snpu_fact_number(run->facts, "time.dt"), .panel = panels };
 	char text[400];
-	int err;
 
-	if (!run->opts->raster)
+	if (!run->opts->raster && !run->opts->rates)
 		return SNPU_EXIT_OK;
 	picture.panels = collect(run, panels);
 	subtitle(run, text, sizeof(text));
 	picture.subtitle = text;
-	err = snpu_svg_file(run->opts->raster, draw, &picture);
-	if (err)
-		return snpu_cli_fail(SNPU_EXIT_FAILURE, "choose a file in a directory that you may write to", "cannot write %s: %s", run->opts->raster, strerror(-err));
-	json_object_set_new(run->facts, "raster", json_pack("{s:o, s:i}", "file", snpu_cli_string(run->opts->raster), "panels", picture.panels));
-	return SNPU_EXIT_OK;
+	return snpu_run_write_pictures(run, &picture);
 }

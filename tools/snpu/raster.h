@@ -31,4 +31,8 @@ void snpu_raster_svg(FILE *f, const struct snpu_picture *picture);
 /* At most `lines` lines of braille, `columns` wide; a few neurons get a line each, with their count. */
 void snpu_raster_terminal(FILE *f, const struct snpu_panel *p, double dt, unsigned int columns, unsigned int lines);
 
+/* rates.c: the mean rate of each panel's neurons over time, as SVG, and of one as a line of braille. */
+void snpu_rates_svg(FILE *f, const struct snpu_picture *picture);
+void snpu_rates_terminal(FILE *f, const struct snpu_panel *p, double dt, unsigned int columns);
+
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "device.h"
+#include "model_info.h"
 #include "progress.h"
 #include "text.h"
 
@@ -52,7 +53,7 @@ static enum snpu_exit open_device(struct snpu_run *run)
 
 static enum snpu_exit load_model(struct snpu_run *run)
 {
-	int err = snpu_model_load_nir(run->opts->model, &run->model);
+	int err = snpu_model_load_file(run->opts->model, &run->model);
 
 	if (err)
 		return snpu_cli_fail_library(SNPU_EXIT_FAILURE, err == -ENOENT ? "check the path; a model is a file that a NIR exporter wrote" : NULL);
@@ -94,7 +95,7 @@ static unsigned int choose_records(const struct snpu_run *run, const char **reco
 		if (expected[i][0])
 			add_record(records, &n, expected[i]);
 	}
-	for (unsigned int i = 0; o->raster && !o->n_nodes && i < snpu_model_node_count(run->model); i++)
+	for (unsigned int i = 0; (o->raster || o->rates) && !o->n_nodes && i < snpu_model_node_count(run->model); i++)
 		if (snpu_model_node(run->model, i, &node) == 0 && node.neuron && !feeds_output(run->model, i))
 			add_record(records, &n, node.name);
 	return n;
@@ -118,13 +119,14 @@ static enum snpu_exit create_session(struct snpu_run *run, struct snpu_progress 
 	static char expected[SNPU_RUN_LIST][256];
 	static const char *records[RECORDS_MAX];
 	struct snpu_session_opts so = {
-		.sz = sizeof(so), .devices = &run->device, .n_devices = 1, .require_device = o->require_device, .strict = o->strict,
-		.dt = o->dt, .reset = o->reset, .compare = o->compare,
-		.integrator = o->integrator, .gain = o->gain, .place = o->place, .n_place = o->n_place,
-		.records = records, .n_records = choose_records(run, records, expected), .progress = on_progress, .progress_arg = progress,
+		.sz = sizeof(so), .devices = &run->device, .n_devices = 1, .require_device = o->require_device,
+		.place = o->place, .n_place = o->n_place,
+		.records = records, .n_records = choose_records(run, records, expected), .progress = progress ? on_progress : NULL, .progress_arg = progress,
 	};
+	int err;
 
-	int err = snpu_session_create(run->model, &so, &run->session);
+	snpu_meaning_apply(&o->meaning, &so);
+	err = snpu_session_create(run->model, &so, &run->session);
 
 	if (err)
 		return snpu_cli_fail_library(err == -ENODEV ? SNPU_EXIT_NO_DEVICE : SNPU_EXIT_FAILURE, err == -ENOENT ? node_names(run->model) : NULL);
@@ -164,26 +166,62 @@ static void print_quiet(const struct snpu_run *run)
 	}
 }
 
-static enum snpu_exit execute(struct snpu_run *run)
+/* Encoders make spikes; arrays may hold anything. */
+static bool input_is_binary(const struct snpu_feed *feed)
+{
+	for (unsigned int k = 0; k < feed->n_inputs; k++) {
+		const struct snpu_array *a = &feed->view[k];
+		float v[1024];
+
+		for (uint64_t at = 0; !feed->input[k].encoder && at < a->count; at += 1024) {
+			uint64_t n = a->count - at < 1024 ? a->count - at : 1024;
+
+			if (snpu_array_to_f32(a, at, n, v))
+				return false;
+			for (uint64_t i = 0; i < n; i++)
+				if (v[i] != 0 && v[i] != 1 && v[i] != -1)
+					return false;
+		}
+	}
+	return true;
+}
+
+/* Everything between the model and the answer, of files. */
+static enum snpu_exit run_files(struct snpu_run *run)
 {
 	const struct snpu_run_opts *o = run->opts;
 	struct snpu_progress progress;
-	enum snpu_exit st = snpu_run_check_outputs(o), verdict;
+	enum snpu_exit st = snpu_feed_open(&run->feed, run->model, &o->feed);
 
-	if (!st)
-		st = open_device(run);
-	if (!st)
-		st = load_model(run);
-	if (!st)
-		st = snpu_feed_open(&run->feed, run->model, &o->feed);
 	if (!st)
 		st = create_session(run, &progress);
 	if (st)
 		return st;
+	run->input_binary = input_is_binary(&run->feed);
 	snpu_run_facts_before(run);
 	if (!o->json && !o->quiet)
 		snpu_run_view_before(run);
-	st = run_session(run, &progress);
+	return run_session(run, &progress);
+}
+
+static enum snpu_exit create_for_stream(struct snpu_run *run)
+{
+	return create_session(run, NULL);
+}
+
+static enum snpu_exit execute(struct snpu_run *run)
+{
+	const struct snpu_run_opts *o = run->opts;
+	enum snpu_exit st = snpu_run_check_outputs(o), verdict;
+
+	if (!st)
+		st = open_device(run);
+	if (!st && o->net)
+		return snpu_run_net(run);
+	if (!st)
+		st = load_model(run);
+	if (!st)
+		st = o->feed.events.stream ? snpu_run_stream(run, create_for_stream) : run_files(run);
 	if (st)
 		return st;
 	snpu_run_facts_after(run);
@@ -215,10 +253,11 @@ enum snpu_exit snpu_cmd_run(int argc, char **argv)
 	st = execute(&run);
 	json_decref(run.facts);
 	snpu_result_free(run.result);
+	snpu_run_kept_free(&run);
 	snpu_session_free(run.session);
 	snpu_feed_close(&run.feed);
 	snpu_model_free(run.model);
 	snpu_device_close(run.device);
-	free(opts.files);
+	free(opts.feed.files);
 	return st;
 }

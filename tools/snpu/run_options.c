@@ -6,33 +6,26 @@
 #include "run.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_REQUIRE = 0x100, OPT_RASTER, OPT_RECORD, OPT_NODES, OPT_DT, OPT_RESET, OPT_COMPARE, OPT_INTEGRATOR, OPT_GAIN, OPT_STRICT, OPT_ENCODE, OPT_STEPS, OPT_SAMPLES, OPT_LABELS,
-       OPT_PLACE, OPT_EXPECT, OPT_TOLERANCE };
+enum { OPT_REQUIRE = 0x100, OPT_RASTER, OPT_RECORD, OPT_NODES, OPT_ENCODE, OPT_STEPS, OPT_SAMPLES, OPT_LABELS,
+       OPT_PLACE, OPT_EXPECT, OPT_TOLERANCE, OPT_RATES };
 
 static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "What runs, and where:", 1 },
-	{ "input", 'i', "[NODE=]FILE", 0, ".npz or .npy with [sample][step][...] under the input node's name, or images (uint8 arrays, PNG, PGM); repeatable", 1 },
+	{ "input", 'i', "[NODE=]FILE", 0, ".npz or .npy with [sample][step][...] under the input node's name, images (uint8 arrays, PNG, PGM), or a file of events; repeatable", 1 },
 	{ "device", 'd', "NAME", 0, "auto, card, card:N, sim or cpu (default: auto, a card and else the CPU)", 1 },
 	{ "require-device", OPT_REQUIRE, NULL, 0, "fail where a node would run on the CPU instead", 1 },
 	{ "place", OPT_PLACE, "NODE=cpu", 0, "run a node on the CPU; repeatable", 1 },
 	{ "samples", OPT_SAMPLES, "N|A:B", 0, "the first N samples, or samples A to B-1", 1 },
-	{ "encode", OPT_ENCODE, "diffusion|none", 0, "turn bytes into spikes by error diffusion (default: when they look like images)", 1 },
-	{ "steps", OPT_STEPS, "T", 0, "time steps of an encoded image (default: what the model's file says)", 1 },
-	{ NULL, 0, NULL, 0, "What the model means:", 2 },
-	{ "dt", OPT_DT, "TIME", 0, "time step: 1ms, 100us, 0.001 (default: from the file)", 2 },
-	{ "reset", OPT_RESET, "value|subtract|delta", 0, "what a spike does to the membrane", 2 },
-	{ "compare", OPT_COMPARE, "gt|ge", 0, "a neuron fires above its threshold, or also at it", 2 },
-	{ "integrator", OPT_INTEGRATOR, "euler|exp", 0, "how a step integrates the equation", 2 },
-	{ "gain", OPT_GAIN, "r|r-dt", 0, "how IF and I scale their input each step", 2 },
-	{ "strict", OPT_STRICT, NULL, 0, "an assumption is an error", 2 },
+	{ "encode", OPT_ENCODE, "diffusion|rate|latency|none", 0, "turn bytes into spikes: by error diffusion (default, when they look like images), by chance, or one each, the earlier the brighter", 1 },
+	{ "steps", OPT_STEPS, "T", 0, "time steps of an encoded image (default: what the model's file says), of events, or until a stream ends", 1 },
 	{ NULL, 0, NULL, 0, "What comes out:", 3 },
 	{ "nodes", OPT_NODES, "A,B.v", 0, "also keep these nodes: spikes, .v membrane, .i current", 3 },
-	{ "record", OPT_RECORD, "OUT.npz", 0, "write the output nodes, or those of --nodes, as arrays [sample][step][...]", 3 },
+	{ "record", OPT_RECORD, "OUT.npz|OUT.h5", 0, "write the output nodes, or those of --nodes, as arrays [sample][step][...]; to OUT.h5 as NIRGraphData", 3 },
 	{ "raster", OPT_RASTER, "OUT.svg", 0, "draw the first sample", 3 },
+	{ "rates", OPT_RATES, "OUT.svg", 0, "draw the rates of its layers over time", 3 },
 	{ "labels", OPT_LABELS, "FILE|NAME", 0, "right classes: a file, or an array beside the input (default: 'labels')", 3 },
 	{ "expect", OPT_EXPECT, "[NODE=]FILE:ARRAY", 0, "compare a node (default: the output) with an array of counts [sample][...] or of spikes [sample][step][...]; repeatable", 3 },
 	{ "tolerance", OPT_TOLERANCE, "X", 0, "numbers of --expect may differ by X (default: 0)", 3 },
@@ -40,30 +33,6 @@ static const struct argp_option options[] = {
 	{ "quiet", 'q', NULL, 0, "print only the class of each sample", 3 },
 	{ 0 },
 };
-
-static int choice(const struct argp_state *state, const char *option, const char *arg, const char *const *names)
-{
-	for (int i = 0; names[i]; i++)
-		if (strcmp(arg, names[i]) == 0)
-			return i;
-	argp_error(state, "%s does not know '%s'; see --help", option, arg);
-	return 0;
-}
-
-/* "1ms", "100us", "0.001" (seconds) */
-static double seconds(const struct argp_state *state, const char *arg)
-{
-	static const struct { const char *unit; double scale; } units[] = { { "", 1 }, { "s", 1 }, { "ms", 1e-3 }, { "us", 1e-6 }, { "µs", 1e-6 }, { "ns", 1e-9 } };
-	char *end;
-	double v = strtod(arg, &end);
-
-	for (size_t i = 0; end != arg && isfinite(v) && v > 0 && i < sizeof(units) / sizeof(units[0]); i++)
-		if (strcmp(end, units[i].unit) == 0)
-			/* Divided, so that "1ms" is the number 0.001 and not its neighbour. */
-			return units[i].scale == 1 ? v : v / round(1 / units[i].scale);
-	argp_error(state, "--dt takes a time such as 1ms or 0.001, not '%s'", arg);
-	return 0;
-}
 
 static uint64_t whole(const struct argp_state *state, const char *option, const char *arg, char stop, const char **rest)
 {
@@ -111,16 +80,6 @@ static void nodes(struct snpu_run_opts *o, char *arg, const struct argp_state *s
 	}
 }
 
-static void input(struct snpu_run_opts *o, char *arg, const struct argp_state *state)
-{
-	char **grown = realloc(o->files, (o->feed.n_files + 1) * sizeof(*grown));
-
-	if (!grown)
-		argp_failure(state, SNPU_EXIT_FAILURE, ENOMEM, "--input");
-	o->files = grown;
-	o->files[o->feed.n_files++] = arg;
-}
-
 static void expect(struct snpu_run_opts *o, const char *arg, const struct argp_state *state)
 {
 	if (!strrchr(arg, ':'))
@@ -130,24 +89,39 @@ static void expect(struct snpu_run_opts *o, const char *arg, const struct argp_s
 	o->expect[o->n_expect++] = arg;
 }
 
+/* A network of populations has its input in its file, and nothing to assume. */
+static void finish_net(const struct snpu_run_opts *o, const struct argp_state *state)
+{
+	struct snpu_meaning nothing = { .dt = o->meaning.dt, .strict = o->meaning.strict };
+	const char *what = o->feed.n_files ? "--input" : o->feed.events.stream ? "--stream" : o->n_place ? "--place" : o->n_expect ? "--expect" :
+			   o->feed.labels ? "--labels" : o->feed.encode ? "--encode" : o->feed.last != UINT64_MAX ? "--samples" :
+			   memcmp(&nothing, &o->meaning, sizeof(nothing)) ? "an option of what a NIR model means" : NULL;
+
+	if (o->record && strlen(o->record) > 3 && !strcmp(o->record + strlen(o->record) - 3, ".h5"))
+		argp_error(state, "records of a network of populations are written as .npz, not to %s", o->record);
+	if (what)
+		argp_error(state, "'%s' is a network of populations, for which %s means nothing (man snpu-run tells what does)", o->model, what);
+}
+
 static void finish(struct snpu_run_opts *o, const struct argp_state *state)
 {
 	if (!o->model)
 		argp_error(state, "which model? Give a .nir file");
-	if (!o->feed.n_files)
-		argp_error(state, "what goes in? Give --input FILE");
+	o->net = snpu_net_is(o->model);
+	if (o->net)
+		finish_net(o, state);
+	else if (!o->feed.n_files && !o->feed.events.stream)
+		argp_error(state, "what goes in? Give --input FILE or --stream SOURCE");
+	if (o->feed.n_files && o->feed.events.stream)
+		argp_error(state, "--input and --stream exclude each other");
 	if (o->require_device && strcmp(o->device, "cpu") == 0)
 		argp_error(state, "--require-device and --device cpu exclude each other");
-	o->feed.files = o->files;
+	o->feed.dt = o->meaning.dt;
 }
 
 static error_t parse_value(int key, char *arg, struct argp_state *state)
 {
-	static const char *const encodings[] = { "auto", "diffusion", "none", NULL };
-	static const char *const resets[] = { "default", "value", "subtract", "delta", NULL };
-	static const char *const compares[] = { "default", "gt", "ge", NULL };
-	static const char *const integrators[] = { "default", "euler", "exp", NULL };
-	static const char *const gains[] = { "default", "r", "r-dt", NULL };
+	static const char *const encodings[] = { "auto", "diffusion", "rate", "latency", "none", NULL };
 	struct snpu_run_opts *o = state->input;
 	char *end;
 
@@ -156,12 +130,7 @@ static error_t parse_value(int key, char *arg, struct argp_state *state)
 	case OPT_PLACE: place(o, arg, state); return 0;
 	case OPT_NODES: nodes(o, arg, state); return 0;
 	case OPT_EXPECT: expect(o, arg, state); return 0;
-	case OPT_DT: o->dt = seconds(state, arg); return 0;
-	case OPT_ENCODE: o->feed.encode = (enum snpu_feed_encode)choice(state, "--encode", arg, encodings); return 0;
-	case OPT_RESET: o->reset = (enum snpu_reset)choice(state, "--reset", arg, resets); return 0;
-	case OPT_COMPARE: o->compare = (enum snpu_compare)choice(state, "--compare", arg, compares); return 0;
-	case OPT_INTEGRATOR: o->integrator = (enum snpu_integrator)choice(state, "--integrator", arg, integrators); return 0;
-	case OPT_GAIN: o->gain = (enum snpu_gain)choice(state, "--gain", arg, gains); return 0;
+	case OPT_ENCODE: o->feed.encode = (enum snpu_feed_encode)snpu_option_choice(state, "--encode", arg, encodings); return 0;
 	case OPT_STEPS: {
 		uint64_t v = whole(state, "--steps", arg, 0, NULL);
 
@@ -184,15 +153,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct snpu_run_opts *o = state->input;
 
 	switch (key) {
-	case 'i': input(o, arg, state); return 0;
+	case 'i': snpu_feed_add(&o->feed, arg, state, "--input"); return 0;
 	case 'd': o->device = arg; return 0;
 	case 'j': o->json = true; snpu_cli_json(true); return 0;
 	case 'q': o->quiet = true; return 0;
 	case OPT_REQUIRE: o->require_device = true; return 0;
 	case OPT_RASTER: o->raster = arg; return 0;
+	case OPT_RATES: o->rates = arg; return 0;
 	case OPT_RECORD: o->record = arg; return 0;
-	case OPT_STRICT: o->strict = true; return 0;
 	case OPT_LABELS: o->feed.labels = arg; return 0;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &o->meaning;
+		state->child_inputs[1] = &o->feed.events;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num)
 			argp_error(state, "one model is run, and '%s' is a second (an input needs --input)", arg);
@@ -203,8 +176,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
+static const struct argp_child children[] = { { &snpu_meaning_argp, 0, NULL, 0 }, { &snpu_events_argp, 0, "Events:", 4 }, { 0 } };
+
 static const struct argp argp = {
-	.options = options, .parser = parse, .args_doc = "MODEL.nir --input FILE",
+	.options = options, .parser = parse, .children = children, .args_doc = "MODEL.nir --input FILE\nMODEL.nir --stream SOURCE\nNET.h5",
 	.doc = "Runs a spiking network and says where each node ran, what had to be assumed, what came out and what it cost."
 	       "\vExit status: 0 done, 1 failed, 2 wrong usage, 3 the device is missing or a node cannot run on it, 4 --expect differs, 130 interrupted.\n"
 	       "Example: snpu run mnist_lif.nir --input mnist_test1000.npz --device sim --samples 1 --raster spikes.svg",

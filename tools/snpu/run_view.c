@@ -37,28 +37,48 @@ static void view_inputs(const struct snpu_run *run, FILE *f)
 	size_t i;
 
 	json_array_foreach(inputs, i, in) {
-		const char *array = snpu_fact_text(in, "array");
+		const char *array = snpu_fact_text(in, "array"), *encoding = snpu_fact_text(in, "encoding");
 
 		LABEL(f, i ? "" : "input");
 		fprintf(f, "%s%s%s  %s %s%s", snpu_text_basename(snpu_fact_text(in, "file")), array[0] ? ":" : "", array, snpu_fact_text(in, "dtype"),
-			snpu_text_shape(SNPU_TEXT, snpu_fact(in, "shape")),
-			strcmp(snpu_fact_text(in, "encoding"), "none") ? ", encoded as spikes by error diffusion" : "");
+			json_array_size(snpu_fact(in, "shape")) ? snpu_text_shape(SNPU_TEXT, snpu_fact(in, "shape")) : "as it arrives",
+			strcmp(encoding, "diffusion") == 0 ? ", encoded as spikes by error diffusion" : strcmp(encoding, "rate") == 0 ? ", encoded as spikes by chance (--seed)"
+			: strcmp(encoding, "latency") == 0 ? ", encoded as one spike each" : "");
 		if (json_array_size(inputs) > 1)
 			fprintf(f, "  into %s", snpu_fact_text(in, "node"));
 		fputc('\n', f);
+		if (snpu_fact(in, "events")) {
+			double dt = snpu_fact_number(in, "events.dt");
+
+			snpu_events_view_form(f, snpu_fact(in, "events"));
+			if (!run->opts->feed.events.stream)
+				snpu_events_view_counts(f, snpu_fact(in, "events"));
+			if (NUMBER("time.dt") > 0 && NUMBER("time.dt") != dt)
+				fprintf(f, "%*sand the network's step is %s: --dt-bin makes them equal\n", SNPU_LABEL, "", snpu_text_seconds(SNPU_TEXT, NUMBER("time.dt")));
+		}
 	}
 }
 
 static void view_time(const struct snpu_run *run, FILE *f)
 {
-	const char *source = TEXT("time.dt_source");
+	const char *source = TEXT("time.dt_source"), *dialect = TEXT("time.dialect");
 
 	LABEL(f, "time");
 	if (NUMBER("time.dt") > 0 && source[0])
 		fprintf(f, "dt %s (%s), ", snpu_text_seconds(SNPU_TEXT, NUMBER("time.dt")),
-			strcmp(source, "option") == 0 ? "--dt" : strcmp(source, "metadata") == 0 ? "from the file" : "inferred");
-	fprintf(f, "reset %s, fires at v %s threshold, %s of %s\n", TEXT("time.reset"), strcmp(TEXT("time.compare"), "ge") ? ">" : ">=",
-		snpu_text_of(SNPU_TEXT, NUMBER("time.samples"), "sample"), snpu_text_of(SNPU_TEXT, NUMBER("time.steps"), "step"));
+			strcmp(source, "option") == 0 ? "--dt" : strcmp(source, "metadata") == 0 ? "from the file" : strcmp(source, "dialect") == 0 ? dialect : "inferred");
+	if (dialect[0])
+		fprintf(f, "dialect %s, ", dialect);
+	if (strcmp(TEXT("time.integrator"), "euler"))
+		fprintf(f, "%s integrator, ", TEXT("time.integrator"));
+	if (strcmp(TEXT("time.number"), "f32"))
+		fprintf(f, "in %s, ", TEXT("time.number"));
+	fprintf(f, "reset %s, fires at v %s threshold, ", TEXT("time.reset"), strcmp(TEXT("time.compare"), "ge") ? ">" : ">=");
+	if (!(NUMBER("time.steps") > 0)) {
+		fputs("steps as they come\n", f);
+		return;
+	}
+	fprintf(f, "%s of %s\n", snpu_text_of(SNPU_TEXT, NUMBER("time.samples"), "sample"), snpu_text_of(SNPU_TEXT, NUMBER("time.steps"), "step"));
 }
 
 static void view_notes(const struct snpu_run *run, FILE *f)
@@ -176,8 +196,32 @@ static void view_raster(const struct snpu_run *run, FILE *f)
 	for (unsigned int i = 2; i < r.array->rank; i++)
 		p.neurons *= r.array->shape[i];
 	snpu_raster_terminal(f, &p, NUMBER("time.dt"), snpu_screen_columns(), NUMBER("time.samples") > 1 ? 4 : 12);
+	if (p.neurons > 12)
+		snpu_rates_terminal(f, &p, NUMBER("time.dt"), snpu_screen_columns());
 	if (TEXT("raster.file")[0])
 		fprintf(f, "%*spicture: %s\n", SNPU_LABEL, "", TEXT("raster.file"));
+	if (TEXT("rates.file")[0])
+		fprintf(f, "%*srates: %s\n", SNPU_LABEL, "", TEXT("rates.file"));
+	fputc('\n', f);
+}
+
+/* What only a stream has to tell. */
+static void view_stream(const struct snpu_run *run, FILE *f)
+{
+	const json_t *s = snpu_fact(run->facts, "stream"), *e = snpu_fact(json_array_get(snpu_fact(run->facts, "inputs"), 0), "events");
+
+	if (!s)
+		return;
+	LABEL(f, "stream");
+	fprintf(f, "%s in %s, until %s\n", snpu_text_of(SNPU_TEXT, snpu_fact_number(s, "steps"), "step"), snpu_text_seconds(SNPU_TEXT, snpu_fact_number(s, "seconds")),
+		strcmp(snpu_fact_text(s, "ended"), "interrupted") ? strcmp(snpu_fact_text(s, "ended"), "steps") ? "it ended" : "--steps" : "Ctrl-C");
+	fprintf(f, "%*slatency of a step, from its last bytes to its outputs: median %s, p99 %s, max %s\n", SNPU_LABEL, "",
+		snpu_text_seconds(SNPU_TEXT, snpu_fact_number(s, "latency_median_ns") * 1e-9), snpu_text_seconds(SNPU_TEXT, snpu_fact_number(s, "latency_p99_ns") * 1e-9),
+		snpu_text_seconds(SNPU_TEXT, snpu_fact_number(s, "latency_max_ns") * 1e-9));
+	fprintf(f, "%*slate %.0f events (of steps that were complete; --late waits), %.0f pending at the end\n", SNPU_LABEL, "", snpu_fact_number(s, "late"), snpu_fact_number(s, "pending"));
+	snpu_events_view_counts(f, e);
+	if (snpu_fact_number(s, "kept_steps") < snpu_fact_number(s, "steps"))
+		fprintf(f, "%*spictures, records and answer are of the last %.0f steps\n", SNPU_LABEL, "", snpu_fact_number(s, "kept_steps"));
 	fputc('\n', f);
 }
 
@@ -281,6 +325,19 @@ static void view_expect(const struct snpu_run *run, FILE *f)
 
 /* --- profile -------------------------------------------------------------------------------------------------- */
 
+/* "events", "dense", or what share of the steps was dense; "" for what is no convolution. */
+static const char *path_text(const json_t *path, struct snpu_text *text)
+{
+	double events = snpu_fact_number(path, "events"), dense = snpu_fact_number(path, "dense");
+
+	if (!json_is_object(path))
+		return "";
+	if (events <= 0 || dense <= 0)
+		return events > 0 ? "events" : "dense";
+	snprintf(text->s, sizeof(text->s), "%.0f %% dense", 100 * dense / (events + dense));
+	return text->s;
+}
+
 /*
  * `seconds` is what a share is a share of: on a card its cycles, on the CPU the time in jobs, which the kernels'
  * time-stamp ticks divide among the nodes.
@@ -295,6 +352,7 @@ static void profile_row(struct snpu_table *t, const json_t *row, bool card, doub
 		 json_is_number(share) && seconds > 0 ? snpu_text_percent(SNPU_TEXT, json_number_value(share), 1) : "",
 		 snpu_text_count(SNPU_TEXT, snpu_fact_number(c, "SPIKES")), snpu_text_count(SNPU_TEXT, snpu_fact_number(c, "SYNOPS")),
 		 snpu_text_count(SNPU_TEXT, snpu_fact_number(c, "SKIPPED")), json_is_number(active) ? snpu_text_percent(SNPU_TEXT, json_number_value(active), 1) : "",
+		 path_text(snpu_fact(row, "path"), SNPU_TEXT),
 		 card ? snpu_text_count(SNPU_TEXT, snpu_fact_number(c, "CYCLES")) : "", card ? snpu_text_joules(SNPU_TEXT, snpu_fact_number(c, "ENERGY") * 1e-15) : "");
 }
 
@@ -333,18 +391,21 @@ static double device_seconds(const struct snpu_run *run, const char *device, boo
 	return 0;
 }
 
-static void view_profile(const struct snpu_run *run, FILE *f)
+void snpu_run_view_profile(const struct snpu_run *run, FILE *f)
 {
 	const json_t *rows = snpu_fact(run->facts, "profile.nodes");
 	bool card = strcmp(TEXT("device.kind"), "cpu") != 0, simulated = json_is_true(snpu_fact(run->facts, "device.simulated"));
-	struct snpu_table t = { .align = "<<>>>>>>>>" };
+	struct snpu_table t = { .align = "<<>>>>>><>>" };
 	unsigned int shown = 0;
+	bool path = false;
 	json_t *row;
 	size_t i;
 
 	if (!json_array_size(rows))
 		return;
-	SNPU_ROW(&t, "node", "on", card && simulated ? "model time" : "time", "share", "spikes", "synops", "skipped", "active", card ? simulated ? "model cycles" : "cycles" : "",
+	json_array_foreach(rows, i, row)
+		path |= json_is_object(snpu_fact(row, "path"));
+	SNPU_ROW(&t, "node", "on", card && simulated ? "model time" : "time", "share", "spikes", "synops", "skipped", "active", path ? "path" : "", card ? simulated ? "model cycles" : "cycles" : "",
 		 card ? simulated ? "model energy" : "energy" : "");
 	json_array_foreach(rows, i, row) {
 		const char *device = snpu_fact_text(row, "device");
@@ -361,13 +422,44 @@ static void view_profile(const struct snpu_run *run, FILE *f)
 	view_totals(run, f);
 }
 
+/* NeuroBench's names, per sample. */
+static void view_metrics(const struct snpu_run *run, FILE *f)
+{
+	const json_t *m = snpu_fact(run->facts, "neurobench"), *silent = snpu_fact(m, "activation_sparsity");
+
+	LABEL(f, "metrics");
+	fprintf(f, "footprint %s   connection sparsity %.4f   activation sparsity ", snpu_text_bytes(SNPU_TEXT, snpu_fact_number(m, "footprint")),
+		snpu_fact_number(m, "connection_sparsity"));
+	if (json_is_number(silent))
+		fprintf(f, "%.4f", json_number_value(silent));
+	else
+		fputc('-', f);
+	fprintf(f, "  (NeuroBench, a sample)\n%*ssynaptic operations: effective ACs %s, effective MACs %s, dense %s   membrane updates %s\n", SNPU_LABEL, "",
+		snpu_text_count(SNPU_TEXT, snpu_fact_number(m, "synaptic_operations.Effective_ACs")), snpu_text_count(SNPU_TEXT, snpu_fact_number(m, "synaptic_operations.Effective_MACs")),
+		snpu_text_count(SNPU_TEXT, snpu_fact_number(m, "synaptic_operations.Dense")), snpu_text_count(SNPU_TEXT, snpu_fact_number(m, "membrane_updates")));
+}
+
+/* Events of the input that are in no step. */
+static double left_out(const struct snpu_run *run)
+{
+	static const char *const reasons[] = { "before", "after", "cropped", "out_of_range", "untimed" };
+	double sum = NUMBER("stream.late");
+	json_t *in;
+	size_t i;
+
+	json_array_foreach(snpu_fact(run->facts, "inputs"), i, in)
+		for (size_t k = 0; snpu_fact(in, "events") && k < sizeof(reasons) / sizeof(reasons[0]); k++)
+			sum += snpu_fact_number(snpu_fact(in, "events"), reasons[k]);
+	return sum;
+}
+
 static void view_counters(const struct snpu_run *run, FILE *f)
 {
 	json_t *fallback;
 	size_t i;
 
 	LABEL(f, "dropped");
-	fprintf(f, "%.0f events   clamped %.0f values   retries %.0f   samples on another device than planned %.0f\n", NUMBER("stats.dropped_events"),
+	fprintf(f, "%.0f events (of the input %.0f)   clamped %.0f values   retries %.0f   samples on another device than planned %.0f\n", NUMBER("stats.dropped_events"), left_out(run),
 		NUMBER("stats.clamped_values"), NUMBER("stats.retries"), NUMBER("stats.fallback_samples"));
 	json_array_foreach(snpu_fact(run->facts, "fallbacks"), i, fallback) {
 		LABEL(f, i ? "" : "fallback");
@@ -395,6 +487,7 @@ void snpu_run_view_after(const struct snpu_run *run)
 	FILE *f = snpu_screen_begin();
 
 	view_speed(run, f);
+	view_stream(run, f);
 	view_raster(run, f);
 	if (snpu_fact(run->facts, "answer")) {
 		if (NUMBER("time.samples") > 1)
@@ -404,7 +497,8 @@ void snpu_run_view_after(const struct snpu_run *run)
 	}
 	view_expect(run, f);
 	fputc('\n', f);
-	view_profile(run, f);
+	snpu_run_view_profile(run, f);
+	view_metrics(run, f);
 	view_counters(run, f);
 	view_next(run, f);
 	snpu_screen_end();

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The look of our pictures and what they are written with. Pure but for streams and files.
+ * The look of our pictures and what they are written with. Pure but for streams.
  */
 #include "svg.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 void snpu_svg_put(FILE *f, const char *s)
 {
@@ -52,30 +49,4 @@ void snpu_svg_begin(FILE *f, double width, double height, const char *title)
 void snpu_svg_end(FILE *f)
 {
 	fputs("</svg>\n", f);
-}
-
-int snpu_svg_file(const char *path, snpu_svg_draw *draw, const void *arg)
-{
-	char *part;
-	FILE *f;
-	int err = 0;
-
-	if (asprintf(&part, "%s.part", path) < 0)
-		return -ENOMEM;
-	f = fopen(part, "w");
-	if (!f) {
-		err = -errno;
-	} else {
-		err = draw(f, arg);
-		if (!err && ferror(f))
-			err = -EIO;
-		if (fclose(f) && !err)
-			err = -errno;
-		if (!err && rename(part, path))
-			err = -errno;
-		if (err)
-			unlink(part);
-	}
-	free(part);
-	return err;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What our pictures share: their look, text, axes, and how they become files. */
+/* What our pictures share: their look, text and axes. */
 #ifndef SNPU_TOOLS_SVG_H
 #define SNPU_TOOLS_SVG_H
 
@@ -20,12 +20,5 @@ void snpu_svg_text(FILE *f, double x, double y, const char *anchor, const char *
 
 /* 1, 2 or 5 times a power of ten, so that at most `most` marks cover the range. */
 double snpu_svg_tick(double range, unsigned int most);
-
-/*
- * Draws into a file that is written beside its place and renamed, so that a reader never sees half a picture. `draw` returns 0 or
- * a negative errno, which is passed on. Otherwise 0 or the negative errno of writing.
- */
-typedef int snpu_svg_draw(FILE *f, const void *arg);
-int snpu_svg_file(const char *path, snpu_svg_draw *draw, const void *arg);
 
 #endif

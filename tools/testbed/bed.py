@@ -34,23 +34,39 @@ class Bed:
             raise BedError(f"no test bed in {self.dir}. Run tools/setup.sh --testbed") from None
 
     def kernel(self, wanted):
-        """The Kernel of a series (6.12) or release (6.12.117+deb13-amd64)."""
+        """The Kernel of a series (6.12) or release (6.12.117+deb13-amd64), or the debug kernel."""
+        if wanted == "debug":
+            return self.debug_kernel()
         have = [line.split() for line in (self.root / "kernels").read_text().splitlines()]
         for series, release, image in have:
             if wanted in (series, release):
                 if not release.startswith(series + "."):
                     print(f"vm: kernel {series} has left the archive; {release} stands in for it", file=sys.stderr)
-                return Kernel(self, series, release, self.root / image)
+                return Kernel(self.root, series, release, image)
         names = ", ".join(f"{series} ({release})" for series, release, _ in have)
         raise BedError(f"the test bed has no kernel {wanted}, only {names}. Choose one or run tools/setup.sh --refresh")
+
+    def debug_kernel(self):
+        """What tools/kernel-debug built, in a root of its own that is locked like the other."""
+        try:
+            self._debug_lock = open(self.dir / "debug/lock")
+            fcntl.flock(self._debug_lock, fcntl.LOCK_SH)
+            root = (self.dir / "debug/root").resolve(strict=True)
+            series, release, image = (root / "kernels").read_text().split()
+        except OSError:
+            raise BedError(f"no debug kernel in {self.dir}/debug. Run tools/kernel-debug") from None
+        return Kernel(root, series, release, image)
 
 
 class Kernel:
     """One kernel release of the test bed: image, and modules with what they depend on."""
 
-    def __init__(self, bed, series, release, image):
-        self.series, self.release, self.image = series, release, image
-        self.modules = bed.root / "usr/lib/modules" / release
+    def __init__(self, root, series, release, image):
+        self.series, self.release, self.image = series, release, root / image
+        self.modules = root / "usr/lib/modules" / release
+        # As it was packed. It boots slower, but QEMU does not write it into the guest's memory again when that wakes up.
+        packed = [p for p in (root / f"boot/vmlinuz-{release}", self.modules / "vmlinuz") if p.exists()]
+        self.packed = packed[0] if packed else self.image
         self._path, self._deps = {}, {}
         for line in (self.modules / "modules.dep").read_text().splitlines():
             path, deps = line.split(":", 1)

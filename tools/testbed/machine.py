@@ -54,17 +54,29 @@ class Card:
             os.unlink(self.socket)
         self._ended = False
         with open(self.log, "ab") as log:
-            self.proc = spawn(self._argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+            self.proc = spawn(self._argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
+        self._hear("ready")
+
+    def _hear(self, word):
+        """Wait until the simulator says it."""
         seen, deadline = b"", time.monotonic() + self.READY_S
-        while b"ready" not in seen:
+        while word.encode() not in seen:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.proc.stdout], [], [], left)[0]:
-                raise BedError(f"{self._argv[0]} did not say \"ready\" within {self.READY_S:.0f} s:\n{self.log_tail()}")
+                raise BedError(f"{self._argv[0]} did not say \"{word}\" within {self.READY_S:.0f} s:\n{self.log_tail()}")
             got = os.read(self.proc.stdout.fileno(), 4096)
             if not got:
                 raise BedError(f"{self._argv[0]} ended with status {self.proc.wait()} before it was ready:\n"
                                f"{self.log_tail()}")
             seen += got
+
+    def fault(self, what):
+        """A fault on purpose, for a simulator with --faults."""
+        if "--faults" not in self._argv:
+            raise BedError("this card has no faults on purpose: start the VM with --sim-arg=--faults")
+        self.proc.stdin.write(f"{what}\n".encode())
+        self.proc.stdin.flush()
+        self._hear(f"fault {what}\n")
 
     def kill(self):
         self._ended = True
@@ -171,10 +183,11 @@ class Machine:
         # no_timer_check: on a busy host the timer interrupt of a TCG guest may come too late for that check.
         append = f"console=ttyS0 panic=-1 no_timer_check {self.IOMMU_ARGS[o.iommu]} {o.kernel_args}"
         # phys-bits: with 40, large BARs end up in a range that Linux does not give out again after a hot-plug.
+        image = kernel.packed if o.hotplug == "off" else kernel.image  # see Kernel
         return ["-accel", "tcg,thread=multi", "-cpu", "max,phys-bits=39", "-smp", o.smp, "-m", ram,
                 "-M", f"q35,memory-backend=ram{split}", "-object", f"memory-backend-memfd,id=ram,size={ram},share=on",
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-                "-kernel", kernel.image, "-initrd", os.path.join(self._rundir, "initrd"), "-append", append,
+                "-kernel", image, "-initrd", os.path.join(self._rundir, "initrd"), "-append", append,
                 "-serial", f"file:{self.console}"]
 
     def _iommu(self):
@@ -212,9 +225,13 @@ class Machine:
     def _slots(self):
         native, port = self.HOTPLUG[self._opts.hotplug]
         args = ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"] if native else []
+        driver = "pcie-root-port"
+        if self._opts.switch:
+            args += ["-device", "pcie-root-port,id=rp,slot=0,chassis=0", "-device", "x3130-upstream,id=up,bus=rp"]
+            driver = "xio3130-downstream,bus=up"
         for card in self._cards:
             n = card.index
-            args += ["-device", f"pcie-root-port,id={card.bus},slot={n + 1},chassis={n + 1}{port}",
+            args += ["-device", f"{driver},id={card.bus},slot={n + 1},chassis={n + 1}{port}",
                      "-device", json.dumps(card.device())]
         return args
 
