@@ -7,31 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <immintrin.h>
 
 #include "core/program.h"
 #include "kernels/kernels.h"
+#include "tests/bench/clock.h"
 
 #define ROUNDS	15
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* The job runs in the queue's thread while this one sleeps: CPU time of the process, so that a busy machine counts less. */
-static double busy(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* --- LINEAR --------------------------------------------------------------------------------------------------- */
 

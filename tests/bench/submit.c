@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a submission costs: the round trip of an empty job and jobs per second with 1 and 64 in flight, beside two
- * things that the same machine does in the same minute: a getppid() call and a 4 KiB O_DIRECT read from an emulated
- * NVMe disk. In a VM under emulation the absolute times mean nothing; the ratios do. Runs in the VM as any user who
+ * What a submission costs, through the driver and through a user queue: the submission alone, the round trip of an empty
+ * job, and jobs per second with 1 and 64 in flight, beside two things that the same machine does in the same minute: a
+ * getppid() call and a 4 KiB O_DIRECT read from an emulated NVMe disk. In a VM under emulation the absolute times mean nothing; the ratios do. Runs in the VM as any user who
  * may open the card and read the disk; single-threaded. Round trips are medians, with the 10th and 90th percentile.
  *
  * usage: submit [--json] [--rounds N] [--disk /dev/nvme0n1]
@@ -10,7 +10,7 @@
 #include <getopt.h>
 #include <sys/stat.h>
 
-#include "tests/kselftest/kself.h"
+#include "tests/kselftest/user_rig.h"
 
 static double now_us(void)
 {
@@ -97,6 +97,80 @@ static int bench_round_trip(struct ctx *c, double *us, int rounds, struct stat_u
 	return 0;
 }
 
+/* The call alone: 32 jobs are put in, then waited for. */
+static int bench_submission(struct ctx *c, double *us, int rounds, struct stat_us *out)
+{
+	uint32_t h = syncobj(c->fd);
+	struct job j;
+
+	for (int i = 0; i < rounds; i++) {
+		double t = now_us();
+		int ret = 0;
+
+		for (int k = 0; k < 32 && !ret; k++) {
+			job_init(&j, c, 0);
+			if (k == 31)
+				job_sync(&j, DRM_SNPU_SYNC_SIGNAL, h, 0);
+			ret = submit(c, &j);
+		}
+		us[i] = (now_us() - t) / 32;
+		if (!ret)
+			ret = sync_wait(c->fd, h);
+		if (ret)
+			return ret;
+	}
+	*out = summarise(us, rounds);
+	drmSyncobjDestroy(c->fd, h);
+	return 0;
+}
+
+/* The same for a user queue: each job is put in and rung for. */
+static int bench_ring_submission(struct uq *q, double *us, int rounds, struct stat_us *out)
+{
+	for (int i = 0; i < rounds; i++) {
+		double t = now_us();
+
+		for (int k = 0; k < 32; k++) {
+			uq_put(q, 0);
+			uq_ring(q);
+		}
+		us[i] = (now_us() - t) / 32;
+		if (uq_wait(q, q->tail))
+			return -EIO;
+	}
+	*out = summarise(us, rounds);
+	return 0;
+}
+
+/* The waiter looks at memory, or sleeps in the driver. */
+static int bench_ring_round_trip(struct uq *q, double *us, int rounds, bool sleeps, struct stat_us *out)
+{
+	for (int i = 0; i < rounds; i++) {
+		double t = now_us();
+
+		uq_put(q, 0);
+		uq_ring(q);
+		if (sleeps ? uq_wait(q, q->tail) : uq_poll(q, q->tail))
+			return -EIO;
+		us[i] = now_us() - t;
+	}
+	*out = summarise(us, rounds);
+	return 0;
+}
+
+static double bench_ring_rate(struct uq *q, uint32_t depth, uint32_t jobs)
+{
+	double t = now_us();
+
+	for (uint32_t i = 0; i < jobs; i++) {
+		if (i >= depth && uq_poll(q, q->tail + 1 - depth))
+			return 0;
+		uq_put(q, 0);
+		uq_ring(q);
+	}
+	return uq_poll(q, q->tail) ? 0 : jobs / (now_us() - t) * 1e6;
+}
+
 /* Jobs a second with DEPTH in flight, 0 on failure. */
 static double bench_rate(struct ctx *c, uint32_t depth, uint32_t jobs)
 {
@@ -118,10 +192,26 @@ static double bench_rate(struct ctx *c, uint32_t depth, uint32_t jobs)
 }
 
 struct result {
-	struct stat_us ppid, disk, job;
+	struct stat_us ppid, disk, put, ring_put, job, ring_poll, ring_wait;
 	bool has_disk;
-	double rate1, rate64;			/* jobs/s */
+	double rate[2], ring_rate[2];		/* jobs/s with 1 and 64 in flight */
 };
+
+static int bench_queues(struct ctx *c, struct uq *q, double *us, int rounds, struct result *r)
+{
+	int ret = bench_submission(c, us, rounds / 4, &r->put);
+
+	ret = ret ? ret : bench_ring_submission(q, us, rounds / 4, &r->ring_put);
+	ret = ret ? ret : bench_round_trip(c, us, rounds, &r->job);
+	ret = ret ? ret : bench_ring_round_trip(q, us, rounds, true, &r->ring_wait);
+	ret = ret ? ret : bench_ring_round_trip(q, us, rounds, false, &r->ring_poll);
+	for (int i = 0; i < 2 && !ret; i++) {
+		r->rate[i] = bench_rate(c, i ? 64 : 1, (uint32_t)rounds * (i ? 4 : 1));
+		r->ring_rate[i] = bench_ring_rate(q, i ? 64 : 1, (uint32_t)rounds * (i ? 4 : 1));
+		ret = r->rate[i] > 0 && r->ring_rate[i] > 0 ? 0 : -EIO;
+	}
+	return ret;
+}
 
 static void print_row(const char *name, struct stat_us s, double ppid, double disk)
 {
@@ -136,21 +226,19 @@ static void print_table(const struct result *r)
 {
 	double ppid = r->ppid.median, disk = r->has_disk ? r->disk.median : 0;
 
-	printf("%-28s %10s %10s %10s %12s %11s\n", "round trip (us)", "p10", "median", "p90", "x getppid", "x NVMe 4K");
+	printf("%-28s %10s %10s %10s %12s %11s\n", "one of (us)", "p10", "median", "p90", "x getppid", "x NVMe 4K");
 	print_row("getppid()", r->ppid, ppid, disk);
 	if (r->has_disk)
 		print_row("NVMe 4 KiB O_DIRECT read", r->disk, ppid, disk);
-	print_row("empty job", r->job, ppid, disk);
-	printf("\n%-28s %10s %12s %11s\n", "jobs in flight", "jobs/s", "x getppid", "x NVMe 4K");
-	const double rate[2] = { r->rate1, r->rate64 };
-
-	for (int i = 0; i < 2; i++) {
-		printf("%-28s %10.0f %12.1f", i ? "64" : "1", rate[i], 1e6 / rate[i] / ppid);
-		if (disk > 0)
-			printf(" %11.2f\n", 1e6 / rate[i] / disk);
-		else
-			printf(" %11s\n", "-");
-	}
+	print_row("submission by ioctl", r->put, ppid, disk);
+	print_row("submission to a user queue", r->ring_put, ppid, disk);
+	print_row("empty job, ioctl, syncobj", r->job, ppid, disk);
+	print_row("empty job, user, QUEUE_WAIT", r->ring_wait, ppid, disk);
+	print_row("empty job, user, status", r->ring_poll, ppid, disk);
+	printf("\n%-28s %10s %10s %10s\n", "jobs/s, in flight", "ioctl", "user", "user/ioctl");
+	for (int i = 0; i < 2; i++)
+		printf("%-28s %10.0f %10.0f %10.2f\n", i ? "64" : "1", r->rate[i], r->ring_rate[i], r->ring_rate[i] / r->rate[i]);
+	printf("\na submission to a user queue costs 1/%.1f of one by ioctl\n", r->put.median / r->ring_put.median);
 	puts("\nx: time of one as a multiple. The card is simulated and the machine emulated; only the ratios carry over.");
 }
 
@@ -161,8 +249,11 @@ static void print_json(const struct result *r)
 		printf("%.3f", r->disk.median);
 	else
 		printf("null");
-	printf(", \"empty_job_us\": %.3f, \"jobs_per_s_1\": %.1f, \"jobs_per_s_64\": %.1f, \"empty_job_over_getppid\": %.2f, \"empty_job_over_nvme\": ",
-	       r->job.median, r->rate1, r->rate64, r->job.median / r->ppid.median);
+	printf(", \"submit_us\": %.3f, \"ring_submit_us\": %.3f, \"empty_job_us\": %.3f, \"ring_wait_us\": %.3f, \"ring_poll_us\": %.3f, ",
+	       r->put.median, r->ring_put.median, r->job.median, r->ring_wait.median, r->ring_poll.median);
+	printf("\"jobs_per_s_1\": %.1f, \"jobs_per_s_64\": %.1f, \"ring_jobs_per_s_1\": %.1f, \"ring_jobs_per_s_64\": %.1f, ",
+	       r->rate[0], r->rate[1], r->ring_rate[0], r->ring_rate[1]);
+	printf("\"empty_job_over_getppid\": %.2f, \"empty_job_over_nvme\": ", r->job.median / r->ppid.median);
 	if (r->has_disk)
 		printf("%.3f}\n", r->job.median / r->disk.median);
 	else
@@ -176,6 +267,7 @@ int main(int argc, char **argv)
 	int rounds = 500, json = 0, o, ret;
 	struct result r = { 0 };
 	struct ctx c;
+	struct uq q;
 
 	while ((o = getopt_long(argc, argv, "", opts, NULL)) != -1) {
 		if (o == 'j')
@@ -189,7 +281,7 @@ int main(int argc, char **argv)
 	}
 	double *us = rounds >= 10 ? calloc((size_t)rounds, sizeof(*us)) : NULL;
 
-	if (!us || (ret = ctx_open(&c))) {
+	if (!us || (ret = ctx_open(&c)) || (ret = uq_open(&q, &c, 64))) {
 		fprintf(stderr, "submit: %s; load the driver and join group render, and use --rounds of 10 or more\n",
 			us ? strerror(-ret) : "cannot start");
 		return 1;
@@ -202,14 +294,10 @@ int main(int argc, char **argv)
 	r.has_disk = !ret;
 	if (ret)
 		fprintf(stderr, "submit: no disk probe: %s: %s; boot the VM with --nvme 64M\n", disk, strerror(-ret));
-	ret = bench_round_trip(&c, us, rounds, &r.job);
-	if (!ret) {
-		r.rate1 = bench_rate(&c, 1, (uint32_t)rounds);
-		r.rate64 = bench_rate(&c, 64, (uint32_t)rounds * 4);
-	}
+	ret = bench_queues(&c, &q, us, rounds, &r);
 	free(us);
-	if (ret || r.rate1 <= 0 || r.rate64 <= 0) {
-		fprintf(stderr, "submit: a job failed: %s; look at dmesg\n", strerror(ret ? -ret : EIO));
+	if (ret) {
+		fprintf(stderr, "submit: a job failed: %s; look at dmesg\n", strerror(-ret));
 		return 1;
 	}
 	if (json)

@@ -404,17 +404,6 @@ static void large_cases(struct conf *c)
 	}
 }
 
-TEST_F(conf, large_packets)
-{
-	static const char *const threads[] = { "1", "2", "7" };
-
-	large_cases(self);
-	for (unsigned int t = 0; t < 3 && !strcmp(variant->device, "cpu"); t++) {
-		conf_close(self);
-		setenv("SNPU_THREADS", threads[t], 1);
-		ASSERT_EQ(conf_open(self, variant), 0);
-		large_cases(self);
-	}
-}
+CONF_LARGE_PACKETS(large_cases)
 
 TEST_HARNESS_MAIN

@@ -45,7 +45,7 @@ int conf_open(struct conf *c, const struct conf_variant *v)
 		err = snpu_vm_create(c->dev, &c->vm);
 	if (!err)
 		err = open_regions(c, v->bo_flags);
-	return err ? err : snpu_queue_create(c->vm, NULL, &c->queue);
+	return err ? err : conf_queue(c, 0, &c->queue);
 }
 
 void conf_close(struct conf *c)
@@ -58,11 +58,18 @@ void conf_close(struct conf *c)
 	snpu_device_close(c->dev);
 }
 
+int conf_queue(struct conf *c, uint32_t flags, struct snpu_queue **queue)
+{
+	struct snpu_queue_opts opts = { .sz = sizeof(opts), .flags = flags | (getenv("CONF_FENCES") ? SNPU_QUEUE_FENCES : 0) };
+
+	return snpu_queue_create(c->vm, &opts, queue);
+}
+
 int conf_requeue(struct conf *c)
 {
 	snpu_queue_free(c->queue);
 	c->queue = NULL;
-	return snpu_queue_create(c->vm, NULL, &c->queue);
+	return conf_queue(c, 0, &c->queue);
 }
 
 uint32_t conf_random(uint64_t *seed)

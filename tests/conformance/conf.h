@@ -64,6 +64,8 @@ bool conf_equal(const float *got, const float *want, uint32_t n, const char *wha
 /* Runs c->prog from its start (END is appended when `end`) and returns the fence's result. Empties c->prog. */
 int conf_run(struct conf *c);
 int conf_run_raw(struct conf *c);		/* the bytes as they are in the program region */
+/* A queue in the address space; CONF_FENCES in the environment makes all of them SNPU_QUEUE_FENCES. */
+int conf_queue(struct conf *c, uint32_t flags, struct snpu_queue **queue);
 /* A new queue after a fault. */
 int conf_requeue(struct conf *c);
 /* Counter of a profile row. */
@@ -88,5 +90,20 @@ uint64_t conf_count(struct conf *c, unsigned int slot, unsigned int counter);
 			TH_FAILMSG("%s", snpu_last_error());			\
 	}									\
 	FIXTURE_TEARDOWN(conf) { conf_close(self); }
+
+/* cases(conf) has packets large enough to be shared; the CPU gives the same bits with as many threads as it takes. */
+#define CONF_LARGE_PACKETS(cases)						\
+	TEST_F(conf, large_packets)						\
+	{									\
+		static const char *const threads[] = { "1", "2", "7" };		\
+										\
+		cases(self);							\
+		for (unsigned int t = 0; t < 3 && !strcmp(variant->device, "cpu"); t++) {	\
+			conf_close(self);					\
+			setenv("SNPU_THREADS", threads[t], 1);			\
+			ASSERT_EQ(conf_open(self, variant), 0);			\
+			cases(self);						\
+		}								\
+	}
 
 #endif

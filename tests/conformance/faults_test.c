@@ -63,8 +63,15 @@ TEST_F(conf, flags_in_operands)
 	ASSERT_EQ(build(self), 0);
 	lif->hdr.flags = 3;
 	EXPECT_FAULT(self, SNPU_FAULT_BAD_FLAGS, 0, NOWHERE);
-	lif->hdr.flags = 8;
+	lif->hdr.flags = 0x80;
 	EXPECT_FAULT(self, SNPU_FAULT_BAD_FLAGS, 0, NOWHERE);
+	/* MULTI and FLOOR are a parameter row more each. */
+	lif->param.addr = SNPU_REF_ADDR(SNPU_REGION_CONST, CONF_SIZE - 6 * 4);
+	lif->hdr.flags = SNPU_NEURON_FLOOR | SNPU_NEURON_MULTI;
+	EXPECT_FAULT(self, SNPU_FAULT_BOUNDS, 0, 2);
+	lif->param.addr += 4;
+	lif->hdr.flags = SNPU_NEURON_FLOOR;
+	EXPECT_FAULT(self, SNPU_FAULT_BOUNDS, 0, 2);
 	/* The padding word behind an odd number of 32-bit operands. */
 	snpu_emit(&self->prog, COPY, .src = in(0), .dst = out(0), .words = 1);
 	ASSERT_EQ(build(self), 0);
@@ -262,6 +269,59 @@ TEST_F(conf, event_lists)
 	ASSERT_EQ(build(self), 0);
 	EXPECT_FAULT(self, SNPU_FAULT_BAD_EVENTS, 0, 0, va + 16, SNPU_ACCESS_READ);
 	EXPECT_EQ(conf_u32(self, SNPU_REGION_OUTPUT, 0)[0], 0x1234);
+}
+
+/* The fourth of the second eight lists is damaged: what went before has happened, and the record names the iterations. */
+TEST_F(conf, an_event_list_that_goes_bad_in_a_loop)
+{
+	const uint64_t va = CONF_VA(SNPU_REGION_INPUT);
+
+	for (uint32_t i = 0; i < 16; i++) {
+		uint32_t *list = conf_u32(self, SNPU_REGION_INPUT, i * 64);
+
+		list[0] = i == 11 ? 5 : 1;		/* entries, of 4 channels */
+		list[1] = 0;
+		list[2] = i % 4;
+		list[3] = 0x3f800000;
+	}
+	memset(self->mem[SNPU_REGION_OUTPUT], 0x55, 16 * 16);
+	snpu_emit(&self->prog, LOOP, .count = 2);
+	snpu_emit(&self->prog, LOOP, .count = 8);
+	snpu_emit(&self->prog, EVUNPACK, .ev = snpu_ref_steps(SNPU_REGION_INPUT, 0, 64, 8 * 64), .x = snpu_ref_steps(SNPU_REGION_OUTPUT, 0, 16, 8 * 16), .n = 4);
+	snpu_emit(&self->prog, NEXT);
+	snpu_emit(&self->prog, NEXT);
+	ASSERT_EQ(build(self), 0);
+	EXPECT_FAULT(self, SNPU_FAULT_BAD_EVENTS, 32, 0, va + 11 * 64, SNPU_ACCESS_READ, { 3, 1 });
+	for (uint32_t i = 0; i < 16; i++)
+		EXPECT_EQ(conf_u32(self, SNPU_REGION_OUTPUT, i * 16)[i % 4], i < 11 ? 0x3f800000 : 0x55555555);
+}
+
+/* Operands of the same packet that come nearer to each other until they meet, in the sixth iteration. */
+TEST_F(conf, operands_that_meet_in_a_loop)
+{
+	uint32_t *at = conf_u32(self, SNPU_REGION_SCRATCH, 0);
+
+	for (uint32_t i = 0; i < 256; i++)
+		at[i] = i;
+	snpu_emit(&self->prog, LOOP, .count = 8);
+	snpu_emit(&self->prog, COPY, .src = snpu_ref_steps(SNPU_REGION_SCRATCH, 0, 64, 0), .dst = snpu_ref_steps(SNPU_REGION_SCRATCH, 200, 24, 0), .words = 4);
+	snpu_emit(&self->prog, NEXT);
+	ASSERT_EQ(build(self), 0);
+	EXPECT_FAULT(self, SNPU_FAULT_BAD_OPERAND, 16, 1, .loop = { 5 });
+	EXPECT_EQ(at[(200 + 4 * 24) / 4], 34);		/* what the third iteration had put where the fifth reads */
+	EXPECT_EQ(at[(200 + 5 * 24) / 4], (200 + 5 * 24) / 4);
+}
+
+/* An operand walks into memory that may not be written: in the iteration that does, not before. */
+TEST_F(conf, a_loop_walks_into_what_is_not_permitted)
+{
+	ASSERT_EQ(bind(self, SNPU_REGION_OUTPUT, 4096, 4096, SNPU_BIND_READ), 0);
+	snpu_emit(&self->prog, LOOP, .count = 6);
+	snpu_emit(&self->prog, FILL, .dst = snpu_ref_steps(SNPU_REGION_OUTPUT, 0, 1024, 0), .words = 4, .value = 7);
+	snpu_emit(&self->prog, NEXT);
+	ASSERT_EQ(build(self), 0);
+	EXPECT_FAULT(self, SNPU_FAULT_MMU_WRITE, 16, 0, CONF_VA(SNPU_REGION_OUTPUT) + 4096, SNPU_ACCESS_WRITE, { 4 });
+	EXPECT_EQ(conf_u32(self, SNPU_REGION_OUTPUT, 3 * 1024)[3], 7);
 }
 
 /* --- memory -------------------------------------------------------------------------------------------------- */

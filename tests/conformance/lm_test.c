@@ -511,18 +511,7 @@ static void large_cases(struct conf *c)
 	encode_case(c, 500, 200, 3.0f, &seed);
 }
 
-TEST_F(conf, large_packets)
-{
-	static const char *const threads[] = { "1", "2", "7" };
-
-	large_cases(self);
-	for (unsigned int t = 0; t < 3 && !strcmp(variant->device, "cpu"); t++) {
-		conf_close(self);
-		setenv("SNPU_THREADS", threads[t], 1);
-		ASSERT_EQ(conf_open(self, variant), 0);
-		large_cases(self);
-	}
-}
+CONF_LARGE_PACKETS(large_cases)
 
 /* Whoever opens the device may flush denormals; the law keeps them, in every thread. */
 TEST_F(conf, threads_keep_denormals)

@@ -98,7 +98,9 @@ TEST_F(conf, job_waits_for_another_queue)
 	struct snpu_fence *first, *second, *third;
 
 	ASSERT_EQ(programs(self, 0xffffffffu), 0);
-	ASSERT_EQ(snpu_queue_create(self->vm, NULL, &other), 0);
+	snpu_queue_free(self->queue);
+	ASSERT_EQ(conf_queue(self, SNPU_QUEUE_FENCES, &self->queue), 0);
+	ASSERT_EQ(conf_queue(self, SNPU_QUEUE_FENCES, &other), 0);
 	ASSERT_EQ(submit_at(self, self->queue, 0, NULL, 0, &first), 0);
 	ASSERT_EQ(submit_at(self, other, 4096, &first, 1, &second), 0);
 	EXPECT_EQ(snpu_fence_wait(second, 20000000), -ETIMEDOUT);
@@ -112,6 +114,27 @@ TEST_F(conf, job_waits_for_another_queue)
 	EXPECT_EQ(snpu_fence_wait(third, FOREVER), 0);
 	snpu_fence_free(third);
 	snpu_queue_free(other);
+}
+
+/* Who did not say that jobs wait across queues is told so, whatever the device. */
+TEST_F(conf, waits_across_queues_are_announced)
+{
+	struct snpu_queue *fences, *plain;
+	struct snpu_fence *first, *second;
+
+	ASSERT_EQ(programs(self, 1), 0);
+	ASSERT_EQ(snpu_queue_create(self->vm, &(struct snpu_queue_opts){ .sz = sizeof(struct snpu_queue_opts),
+									 .flags = SNPU_QUEUE_FENCES }, &fences), 0);
+	ASSERT_EQ(snpu_queue_create(self->vm, NULL, &plain), 0);
+	ASSERT_EQ(submit_at(self, plain, 4096, NULL, 0, &first), 0);
+	EXPECT_EQ(submit_at(self, fences, 4096, &first, 1, &second), -EINVAL);
+	EXPECT_CONTAINS(snpu_last_error(), "SNPU_QUEUE_FENCES");
+	EXPECT_EQ(submit_at(self, plain, 4096, &first, 1, &second), 0);	/* of the queue itself */
+	EXPECT_EQ(snpu_fence_wait(second, FOREVER), 0);
+	snpu_fence_free(first);
+	snpu_fence_free(second);
+	snpu_queue_free(plain);
+	snpu_queue_free(fences);
 }
 
 TEST_F(conf, fault_stops_one_queue)
@@ -322,7 +345,7 @@ TEST_F(conf, refusals)
 	struct snpu_job_region region[2] = { { 0, 0, CONF_VA(0), CONF_PROGRAM }, { 5, 0, CONF_VA(5), CONF_SIZE } };
 	const struct snpu_job good = { .sz = sizeof(good), .regions = region, .n_regions = 2 };
 	struct { struct snpu_job job; uint64_t more; } big = { good, 1 };
-	struct snpu_queue_opts qo = { .sz = sizeof(qo), .flags = 1 };
+	struct snpu_queue_opts qo = { .sz = sizeof(qo), .flags = 2 };
 	struct snpu_queue *q;
 	struct snpu_bo *bo;
 	struct snpu_job job;

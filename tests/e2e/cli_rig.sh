@@ -1,7 +1,16 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # $tmp and $python are the test's
-# For tests of the snpu command: what a command says, and what its JSON has.
+# shellcheck disable=SC2034 # $snpu is the test's
+# For tests of the snpu command, sourced in the tree with the build as first argument: $snpu, $python, an empty $tmp that goes in the end,
+# what a command says, and what its JSON has.
+. tests/tap.sh
+build=$1
+snpu=$build/tools/snpu/snpu
+python=${PYTHON:-/usr/bin/python3}
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+export LC_ALL=C.UTF-8
+unset SNPU_CPU
 
 # says STATUS TEXT COMMAND...: the command ends with the status, and its output, also the errors, has the text (a regex).
 says() {
@@ -11,6 +20,23 @@ says() {
 	rc=$?
 	[ $rc -eq "$status" ] || { printf 'status %d instead of %d\n%s\n' $rc "$status" "$out"; return 1; }
 	grep -qE -- "$text" <<<"$out" || { printf 'no "%s" in\n%s\n' "$text" "$out"; return 1; }
+}
+
+# interrupted COMMAND...: the command, which gets one SIGINT when it has begun what can be interrupted: it has a handler then.
+interrupted() {
+	local pid caught
+	set -m # else what is in the background ignores it
+	"$@" &
+	pid=$!
+	set +m
+	for _ in $(seq 600); do
+		caught=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null) || break
+		[ "$(cat "/proc/$pid/comm")" = snpu ] && ((0x${caught:-0} & 2)) && break
+		sleep 0.1
+	done
+	sleep 0.5
+	kill -INT $pid
+	wait $pid
 }
 
 # json EXPRESSION COMMAND...: stdout is one JSON object d, for which the Python expression is true.

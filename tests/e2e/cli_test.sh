@@ -5,22 +5,13 @@
 # usage: cli_test.sh BUILD
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-# shellcheck source=tests/tap.sh
-. tests/tap.sh
 # shellcheck source=tests/e2e/cli_rig.sh
 . tests/e2e/cli_rig.sh
 
-build=$1
-snpu=$build/tools/snpu/snpu
-python=${PYTHON:-/usr/bin/python3}
 mnist=tests/data/nir/mnist
 model=$mnist/mnist_lif.nir
 images=$mnist/mnist_test1000.npz
 truth=$mnist/mnist_lif_expected.npz
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
-export LC_ALL=C.UTF-8
-unset SNPU_CPU
 
 # --- helpers --------------------------------------------------------------------------------------------------
 
@@ -144,13 +135,17 @@ ok "a truncated PNG" says 1 'cannot read the image .*damaged' "$snpu" run $model
 ok "a truncated PGM" says 1 'ends early' "$snpu" run $model -i "$tmp/cut.pgm" -d cpu
 ok "a PGM header that promises more than the file has" says 1 'ends early' "$snpu" run $model -i "$tmp/huge.pgm" -d cpu
 ok "a missing input" says 1 'cannot read .*No such file' "$snpu" run $model -i "$tmp/absent.npz" -d cpu
-ok "an input that is no array" says 1 'neither .npz, .npy, PNG nor PGM' "$snpu" run $model -i Makefile -d cpu
+ok "an input that is no array" says 1 'neither .npz, .npy, PNG, PGM nor a file of events' "$snpu" run $model -i Makefile -d cpu
 ok "a device as input" says 1 'it is a device' "$snpu" run $model -i /dev/zero -d cpu
 ok "a model as input" says 1 'HDF5 file' "$snpu" run $model -i $model -d cpu
 ok "a missing model" says 1 "cannot open.*No such file" "$snpu" run "$tmp/absent.nir" -i $images -d cpu
 ok "a truncated model" says 1 'damaged|truncated|cut|short' "$snpu" run "$tmp/cut.nir" -i $images -d cpu
 ok "an empty model" says 1 'not an HDF5 file|empty' "$snpu" run "$tmp/empty.nir" -i $images -d cpu
-ok "a node type that is not there yet" says 1 'Conv2d' "$snpu" run tests/data/nir/prims/conv2d_basic.nir -i $images -d cpu
+conv="tests/data/nir/prims/conv2d_basic.nir -i tests/data/nir/prims/conv2d_basic.npz --dt 1ms"
+ok "a convolution says which way it went, and why" says 0 'n0 +Conv2d +2x9x9→4x7x7 +cpu +the CPU: by events, dense from 18 % active on$' env SNPU_CPU=avx2 "$snpu" run $conv -d cpu
+ok "by density" json "d['profile']['nodes'][0]['path'] == {'events': 0, 'dense': 40} and 0.3 < d['profile']['nodes'][0]['active'] < 0.31" env SNPU_CPU=avx2 "$snpu" run $conv -d cpu --json
+ok "by SNPU_CONV" says 0 'n0 +cpu.* 30 % +events$' env SNPU_CONV=events "$snpu" run $conv -d cpu
+ok "a way that is none" says 2 "SNPU_CONV is 'some'; set it to" env SNPU_CONV=some "$snpu" run $conv -d cpu
 ok "a node that the model does not have: names those it has" says 1 'fc1, fc2, input, lif1, lif2, output' run -d cpu --nodes nope
 ok "samples past the end" says 2 'samples 0 to 999' run -d cpu --samples 990:1010
 ok "a record file that cannot be written is found out before the run" says 1 'cannot write /nonexistent/x.npz' run -d cpu --record /nonexistent/x.npz
@@ -180,9 +175,12 @@ ok "list --json" json "d['format'] == 1 and {'sim', 'cpu'} <= {x['name'] for x i
 ok "info of the CPU names its kernels" says 0 'cpu  CPU of this machine, (scalar|avx2|avx512) kernels' "$snpu" info cpu
 ok "info names the priorities" says 0 'priorities you may use: low normal high realtime$' "$snpu" info cpu
 ok "info --json has limits and opcodes" json "'LIF' in d['device']['opcodes'] and d['device']['max_queues'] > 0 and d['device']['simulated']" "$snpu" info sim --json
+ok "info of a network has its layers in order, with shapes" says 0 'Conv2d +2x34x34→16x16x16 +816 +205 k$' "$snpu" info tests/data/nir/cnn/cnn_sinabs.nir
+ok "info --json of a network" json "[n['type'] for n in d['model']['nodes']][1:5] == ['Conv2d', 'IF', 'Conv2d', 'IF'] and d['model']['nodes'][3]['dense_synops'] == 589824" "$snpu" info tests/data/nir/cnn/cnn_sinabs.nir --json
+ok "info of a network that is not there: status 1" says 1 'check the path' "$snpu" info none.nir
 ok "info of a device that is not there: status 3" says 3 'snpu list' "$snpu" info card:7
 
-ok "Ctrl-C stops a long run: status 130" says 130 'interrupted' timeout --preserve-status -s INT 1 "$snpu" run $model -i $images -d sim --steps 3000 -q
+ok "Ctrl-C stops a long run: status 130" says 130 'interrupted' interrupted "$snpu" run $model -i $images -d sim --steps 30000 -q
 
 # --- usage ----------------------------------------------------------------------------------------------------
 
@@ -201,7 +199,7 @@ ok "usage: no input" says 2 'what goes in' "$snpu" run $model
 
 # --- JSON and pictures ----------------------------------------------------------------------------------------
 
-keys='["answer","command","device","expect","fallbacks","format","inputs","model","notes","placement","plan","profile","stats","time","version"]'
+keys='["answer","command","device","expect","fallbacks","format","inputs","model","neurobench","notes","placement","plan","profile","stats","time","version"]'
 ok "run --json: the keys of format 1" json "d['format'] == 1 and sorted(d) == $keys" run --device cpu --samples 5 --json
 ok "run --json: the same facts as on the screen" json "d['answer']['classes'] == [7, 9, 5, 4, 7] and d['answer']['right'] == 5 and d['time']['dt'] == 0.001 and
 	[p['node'] for p in d['placement'] if p['compute']] == ['fc1', 'lif1', 'fc2', 'lif2'] and d['stats']['dropped_events'] == 0" run --device cpu --samples 5 --json
@@ -237,15 +235,81 @@ ok "compare: -0 is not 0, a NaN is itself" json "d['equal'] is False and d['arra
 ok "compare: a missing file" says 1 'No such file' "$snpu" compare "$tmp/a.npz" "$tmp/absent.npz"
 ok "compare: one file only" says 2 'two files' "$snpu" compare "$tmp/a.npz"
 
+# --- coredump: real ones, from a card in the VM -----------------------------------------------------------------
+
+dumps=tests/data/coredump
+ok "coredump: a fault, its packet and its page tables" says 0 '(MMU_|BAD_|OVERRUN)' "$snpu" coredump $dumps/fault.bin
+ok "coredump: the faulting packet in words" says 0 '> +0x[0-9a-f]+  [A-Z]+' "$snpu" coredump $dumps/fault.bin
+ok "coredump: a crash of the firmware" says 0 '^crash +crash asked for by the host' "$snpu" coredump $dumps/crash.bin
+ok "coredump: a hang, and who is to blame" says 0 '^guilty +queue [0-9]+ \(snpu-queue-[0-9]+\), job [0-9]+, [0-9]+ packets' "$snpu" coredump $dumps/hang.bin
+ok "coredump: one screen" lines_at_most 40 "$snpu" coredump $dumps/fault.bin
+ok "coredump --json" json "d['reason'] == 'HANG' and [q['guilty'] for q in d['queues']].count(True) == 1 and d['registers']['ID'] == '0x55504e53' and len(d['trace']) > 1 and any('snpu firmware' in l for l in d['log'])" \
+	"$snpu" coredump $dumps/hang.bin --json
+# Registers, counters and regions go by their names in hw/, all of them capitals.
+"$snpu" coredump $dumps/fault.bin --json | sed -E 's/"[A-Z_0-9]+": /"name": /' >"$tmp/dump.json"
+ok "coredump: every key is in its manual page" documented "$tmp/dump.json" docs/man/snpu-coredump.1
+ok "coredump: not a dump" says 1 'Makefile: it is no dump' "$snpu" coredump Makefile
+head -c 5000 $dumps/fault.bin >"$tmp/cut.bin"
+ok "coredump: cut off" says 1 'it was cut off: 5000 of [0-9]+ bytes' "$snpu" coredump "$tmp/cut.bin"
+ok "coredump: an empty file" says 1 '0 bytes are too few' "$snpu" coredump "$tmp/empty.nir"
+ok "coredump: no file" says 2 'which file' "$snpu" coredump
+
+# --- what a network means -------------------------------------------------------------------------------------
+
+rnn=tests/data/nir/rnn
+braille=$rnn/braille_noDelay_bias_zero.nir
+explain() { "$snpu" explain "$@"; }
+
+ok "explain: rules, why, and what settles them" says 0 'reset +assumed +--reset +a neuron that fires is reset by v = v_reset' explain $braille
+ok "explain: equations with this session's numbers" says 0 'lif2 +CubaLIF +i \+= k_syn \(2 x - i\), k_syn 0.5$' explain $braille
+ok "explain: what waits" says 0 'sees the step before of lif1.lif$' explain $braille
+ok "explain --dialect: the dialect is the reason, and cycles are cut elsewhere" says 0 'sees the step before of lif1.w_rec$' explain $braille --dialect norse
+ok "... in the table" says 0 '^ +integrator +norse +--integrator +forward Euler$' explain $braille --dialect norse
+ok "explain fits one screen of 100 columns" sh -c "! '$snpu' explain $braille | grep -E '.{101}'"
+ok "... and 50 lines" lines_at_most 50 explain $braille
+ok "... with alternatives, 75" lines_at_most 75 explain $braille -a -i $rnn/ds_test_0_input.npy
+ok "alternatives: Norse's cycle flips 23 values of the hidden layer, and 0 of the class" json "next((r['nodes'][0]['values_changed'], r['classes_changed'])
+	for r in d['alternatives']['readings'] if r['option'] == '--delay' and r['value'] == 'current') == (23, 0)" explain $braille -a -i $rnn/ds_test_0_input.npy --json
+ok "... and the same with the simulator" json "next(r['nodes'][0]['values_changed'] for r in d['alternatives']['readings'] if r['value'] == 'current') == 23" \
+	explain $braille -a -i $rnn/ds_test_0_input.npy --json -d sim
+ok "alternatives: random spikes where no input is given" says 0 'random spikes, 10 % of inputs in a step, 3 samples of 7 steps' explain $model -a -n 3 -s 7
+ok "alternatives: a reading that cannot run says why" says 0 'not run +--integrator=euler, --dialect=nir' explain $model -a --dt 1ms --reset value --dialect sinabs --dt 1
+ok "explain --json: documented keys, all of them" json "True" explain $braille -a --json
+ok "... in its manual page" documented "$tmp/out.json" docs/man/snpu-explain.1
+ok "run --dialect: as Norse runs it" json "d['time']['dialect'] == 'norse' and d['time']['delay'] == 'current'" "$snpu" run $braille -i $rnn/ds_test_0_input.npy -d cpu --json --dialect norse
+ok "run --multi-spike=2 --v-min=-threshold" json "d['time']['max_spikes'] == 2 and d['time']['floor'] == '-threshold'" run -d sim --samples 1 --json --multi-spike=2 --v-min=-threshold
+ok "--strict names rules and options" says 1 'dt-inferred \(--dt\), integrator \(--integrator\), reset \(--reset\)' "$snpu" run $braille -i $rnn/ds_test_0_input.npy -d cpu --strict
+ok "a dialect that is none" says 2 "does not know 'torch'" explain $braille --dialect torch
+ok "--input without --alternatives" says 2 'is for --alternatives' explain $braille -i x.npy
+
+# --- integers -------------------------------------------------------------------------------------------------
+
+quantize() { "$snpu" quantize "$model" --calib "$images" "$@"; }
+
+ok "quantize: classes agree as often as the interpreter's do" json "d['answer']['same_class'] == 993 and d['answer']['right'] == 970 and d['answer']['right_f32'] == 969" \
+	quantize --json -o "$tmp/q.snpu"
+ok "quantize --json: documented keys" documented "$tmp/out.json" docs/man/snpu-quantize.1
+ok "quantize --bits 16: every class" json "d['number'] == 'int16' and d['answer']['same_class'] >= 199 and d['weights'][0]['sqnr_db'] > 80" quantize --json --bits 16 -n 200
+ok "quantize: weights, neurons, answer" says 0 'of 20 samples is that of floats' quantize -n 20
+ok "quantize fits one screen of 100 columns" sh -c "! '$snpu' quantize $model --calib $images -n 20 | grep -E '.{101}'"
+ok "run of the file is run --number int8 of the model" sh -c "'$snpu' run '$tmp/q.snpu' -i $images -d sim --samples 20 --record '$tmp/q1.npz' -q >'$tmp/q1' &&
+	'$snpu' run $model -i $images -d cpu --number int8 --samples 20 --record '$tmp/q2.npz' -q >'$tmp/q2' && '$snpu' compare -q '$tmp/q1.npz' '$tmp/q2.npz' && cmp '$tmp/q1' '$tmp/q2'"
+ok "... and says what the file chose" says 0 '^time +dt 1 ms \(from the file\), in int8, ' "$snpu" run "$tmp/q.snpu" -i "$images" --samples 2 -d cpu
+ok "... whose numbers are in the report" json "d['time']['number'] == 'int8' and d['neurobench']['footprint'] < 250e3" "$snpu" run "$tmp/q.snpu" -i "$images" --samples 2 -d cpu --json
+ok "a file that is cut off" sh -c "head -c 5000 '$tmp/q.snpu' >'$tmp/cut.snpu'; '$snpu' run '$tmp/cut.snpu' -i $images 2>&1 | grep -q 'the file is damaged'"
+ok "--bits 4" says 2 "takes 8 or 16" quantize --bits 4
+ok "inputs that are no whole numbers" says 1 'integers take whole numbers' "$snpu" run tests/data/nir/prims/threshold.nir -i tests/data/nir/prims/threshold.npz --number int8 -d cpu
+
 # --- examples, manual pages, completion -----------------------------------------------------------------------
 
 ok "example hello-spike fires regularly" says 0 '^\.+\|(\.+\|)+\.*$' "$build/examples/hello-spike" cpu
 ok "example hello-spike: the simulator fires at the same steps" test "$("$build/examples/hello-spike" cpu)" = "$("$build/examples/hello-spike" sim)"
+ok "example net-run builds a network by calls" says 0 '^ 46 ms: cell 9$' "$build/examples/net-run"
 ok "example nir-run classifies" says 0 '^969$' sh -c "'$build/examples/nir-run' $model $images sim >'$tmp/classes' && '$python' -c \"
 import numpy as np; print((np.loadtxt('$tmp/classes') == np.load('$images')['labels']).sum())\""
 ok "examples are short" sh -c 'for f in examples/*.c; do [ "$(wc -l <"$f")" -lt 80 ] || { echo "$f"; exit 1; }; done'
 version=$("$snpu" --version)
-for c in '' run generate chat score convert tokenize list info disasm compare; do
+for c in '' run explain generate chat score convert tokenize list info disasm compare coredump; do
 	page=docs/man/snpu${c:+-$c}.1
 	ok "$page is for this version" grep -qF "\"$version\"" "$page"
 	[ -z "$c" ] || ok "$page names every option of the command" "$python" - "$page" "$("$snpu" help "$c")" <<-'PY'
@@ -265,6 +329,7 @@ complete_() { # complete_ WORD...: what bash offers for the last word
 }
 ok "completion: commands" says 0 '^compare$' complete_ comp
 ok "completion: values of options" says 0 '^bitwise bitwise-bidirectional$' complete_ generate --coding bit
+ok "completion: dialects" says 0 '^spikingjelly spyx$' complete_ explain --dialect sp
 ok "completion: options come from the command" says 0 '--require-device' complete_ run --req
 ok "completion: devices" says 0 '^sim$' complete_ run --device si
 ok "completion: devices behind =" says 0 '^cpu$' complete_ run --device = cp

@@ -7,22 +7,8 @@
  *
  * Devices are lost by wrapping snpu_fence_wait (the linker's --wrap): the library cannot tell it from a real loss.
  */
-#include "backend/backend.h"
 #include "tests/e2e/lm_rig.h"
-
-static int fail_after = -1;			/* fences of the simulator that still succeed; -1: all */
-
-int __real_snpu_fence_wait(struct snpu_fence *fence, int64_t timeout_ns);
-int __wrap_snpu_fence_wait(struct snpu_fence *fence, int64_t timeout_ns);
-int __wrap_snpu_fence_wait(struct snpu_fence *fence, int64_t timeout_ns)
-{
-	int err = __real_snpu_fence_wait(fence, timeout_ns);
-
-	if (err == -ETIMEDOUT || fence->dev->info.kind != SNPU_KIND_SIMULATOR || fail_after < 0 || fail_after-- > 0)
-		return err;
-	fail_after = 0;
-	return snpu_fail(-ENODEV, "the test took it away");
-}
+#include "tests/unit/fail_rig.h"
 
 /* Jobs that were submitted to anything. */
 static unsigned int jobs;
@@ -378,6 +364,7 @@ TEST_F(same, devices_lost_on_the_way)
 
 		ASSERT_EQ(snpu_lm_ctx_create(self->lm, &o, &ctx), 0);
 		fail_after = after;
+		fail_error = -ENODEV;
 		EXPECT_TRUE(equals(self, ctx, 11, "after a loss"));
 		EXPECT_TRUE((snpu_lm_ctx_fallback(ctx, 0) != NULL) == (fail_after == 0));
 		if (!after)
@@ -399,6 +386,7 @@ TEST_F(same, a_required_device_is_lost)
 	ASSERT_EQ(snpu_lm_ctx_create(self->lm, &o, &ctx), 0);
 	ASSERT_EQ(snpu_lm_eval(ctx, self->ids, 3, SNPU_LM_NONE, NULL), 0);
 	fail_after = 0;
+	fail_error = -ENODEV;
 	EXPECT_EQ(snpu_lm_eval(ctx, self->ids, 3, SNPU_LM_NONE, NULL), -EREMOTEIO);
 	EXPECT_EQ(snpu_lm_ctx_position(ctx), 3u);
 	EXPECT_TRUE(strstr(snpu_last_error(), "the test took it away") != NULL);

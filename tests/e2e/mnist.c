@@ -4,12 +4,13 @@
  * backend of the host. Counts are those that PyTorch gave, for every image and class; everything else is equal bit for bit
  * between backends.
  */
-#include "tests/unit/nir_rig.h"
+#include "tests/unit/backend_rig.h"
 
 #define IMAGES	1000
 #define STEPS	25
 #define MODEL	DATA "mnist/mnist_lif.nir"
 #define TRUTH	DATA "mnist/mnist_test1000.npz"
+#define INTEGERS DATA "mnist/mnist_int_expected.npz"
 
 /* Spikes of a record summed over the steps: counts[IMAGES][n]. */
 static float *count_spikes(const struct snpu_array *a, unsigned n)
@@ -55,10 +56,10 @@ static unsigned count_correct(const struct snpu_result *r, const uint8_t *labels
 	return correct;
 }
 
-static struct snpu_result *run_images(struct snpu_device *dev, bool hidden)
+static struct snpu_result *run_in(struct snpu_device *dev, bool hidden, enum snpu_number number)
 {
 	static const char *const records[] = { "lif1", "lif1.v", "lif2.v" };
-	struct snpu_session_opts o = { .records = records, .n_records = hidden ? 3 : 0 };
+	struct snpu_session_opts o = { .records = records, .n_records = hidden ? 3 : 0, .number = number };
 	struct snpu_array images;
 	struct snpu_input in = { .array = &images, .encoder = SNPU_ENCODE_IMAGE, .steps = STEPS };
 	struct snpu_result *r;
@@ -70,29 +71,12 @@ static struct snpu_result *run_images(struct snpu_device *dev, bool hidden)
 	return r;
 }
 
-FIXTURE(mnist) {
-	struct snpu_device *dev;
-	const char *why;
-};
-FIXTURE_VARIANT(mnist) { const char *name; };
-FIXTURE_VARIANT_ADD(mnist, scalar) { "cpu-scalar" };
-FIXTURE_VARIANT_ADD(mnist, avx2) { "cpu-avx2" };
-FIXTURE_VARIANT_ADD(mnist, avx512) { "cpu-avx512" };
-FIXTURE_VARIANT_ADD(mnist, sim) { "sim" };
-
-FIXTURE_SETUP(mnist)
+static struct snpu_result *run_images(struct snpu_device *dev, bool hidden)
 {
-	self->dev = rig_device(variant->name, &self->why);
-	if (!self->dev)
-		SKIP("%s", self->why);
+	return run_in(dev, hidden, SNPU_NUMBER_DEFAULT);
 }
 
-FIXTURE_TEARDOWN(mnist)
-{
-	snpu_device_close(self->dev);
-}
-
-TEST_F_TIMEOUT(mnist, counts_of_all_images_are_those_of_pytorch, 600)
+TEST_F_TIMEOUT(backend, counts_of_all_images_are_those_of_pytorch, 600)
 {
 	struct snpu_result *r = run_images(self->dev, true);
 	struct snpu_array labels;
@@ -107,7 +91,7 @@ TEST_F_TIMEOUT(mnist, counts_of_all_images_are_those_of_pytorch, 600)
 }
 
 /* Output and hidden spikes, membranes, and every counter the law fixes. */
-TEST_F_TIMEOUT(mnist, every_bit_is_that_of_the_scalar_reference, 600)
+TEST_F_TIMEOUT(backend, every_bit_is_that_of_the_scalar_reference, 600)
 {
 	const char *why;
 	struct snpu_device *scalar = rig_device("cpu-scalar", &why);
@@ -127,7 +111,7 @@ TEST_F_TIMEOUT(mnist, every_bit_is_that_of_the_scalar_reference, 600)
 }
 
 /* fc1 and lif1 on one device, the rest on the CPU, and the other way round: the same bits. */
-TEST_F_TIMEOUT(mnist, placement_does_not_change_results, 600)
+TEST_F_TIMEOUT(backend, placement_does_not_change_results, 600)
 {
 	static const struct snpu_place_rule split[2][2] = { { { "fc2", -1 }, { "lif2", -1 } }, { { "fc1", -1 }, { "lif1", -1 } } };
 	struct snpu_result *whole = run_images(self->dev, false);
@@ -145,6 +129,41 @@ TEST_F_TIMEOUT(mnist, placement_does_not_change_results, 600)
 	}
 	snpu_array_free(&images);
 	snpu_result_free(whole);
+}
+
+/* In integers: the spikes of all neurons are those of an interpreter in Python; of int8, every bit is the scalar reference's. */
+TEST_F_TIMEOUT(backend, counts_of_integers_are_those_of_the_interpreter, 600)
+{
+	static const struct {
+		enum snpu_number number;
+		const char *counts, *hidden;
+		unsigned correct;
+	} cases[] = {
+		{ SNPU_NUMBER_INT8, "int8_counts", "int8_hidden", 970 }, { SNPU_NUMBER_INT16, "int16_counts", "int16_hidden", 969 },
+		{ SNPU_NUMBER_LOIHI24, "loihi24_counts", "loihi24_hidden", 970 },
+	};
+	const char *why;
+	struct snpu_device *scalar = rig_device("cpu-scalar", &why);
+	struct snpu_array labels;
+
+	ASSERT_TRUE(scalar);
+	ASSERT_TRUE(rig_npz(TRUTH, "labels", &labels));
+	for (unsigned i = 0; i < 3; i++) {
+		struct snpu_result *r = run_in(self->dev, true, cases[i].number), *want = i ? NULL : run_in(scalar, true, cases[i].number);
+
+		ASSERT_TRUE(r && (want || i));
+		EXPECT_EQ(count_errors(r, "output", 10, INTEGERS, cases[i].counts), 0);
+		EXPECT_EQ(count_errors(r, "lif1", 256, INTEGERS, cases[i].hidden), 0);
+		EXPECT_EQ(count_correct(r, labels.data), cases[i].correct);
+		if (want) {
+			EXPECT_TRUE(rig_same(r, want));
+			EXPECT_TRUE(rig_same_counters(r, want));
+		}
+		snpu_result_free(r);
+		snpu_result_free(want);
+	}
+	snpu_array_free(&labels);
+	snpu_device_close(scalar);
 }
 
 TEST_HARNESS_MAIN

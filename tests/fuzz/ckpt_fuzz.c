@@ -9,6 +9,7 @@
  */
 #include <time.h>
 
+#include "tests/fuzz/roll.h"
 #include "tests/unit/ckpt_rig.h"
 
 #define CASES	20000u		/* without CKPT_FUZZ_SECONDS */
@@ -49,16 +50,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 #else
-
-static uint64_t rng;
-
-static uint32_t roll(uint32_t n)
-{
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return (uint32_t)(rng >> 32) % n;
-}
 
 /* What means something to one of the parsers: sizes, digits and brackets of JSON, operations of a pickle. */
 static const uint8_t favourites[] = "\x00\x01\x7f\x80\xff\x10{}[]\",:019-e ()tRQcXKJMqhrjbsu.N\x85\x86\x87\x88\x89\x8a\x8c\x93\x94\x95";

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/roll.h"
 #include "tests/harness.h"
 #include "tools/snpu/bundle.h"
 
@@ -45,16 +46,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #define WIDTH	8
 #define HEIGHT	6
-
-static uint64_t rng;
-
-static uint32_t roll(uint32_t n)
-{
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return (uint32_t)(rng >> 32) % n;
-}
 
 /* A PNG of noise; format: PNG_FORMAT_*. */
 static size_t make_png(uint32_t format, uint8_t *to, size_t room)

@@ -14,16 +14,7 @@
 #include "lm/lm.h"
 #include "lm/run.h"
 #include "tests/e2e/lm_rig.h"
-
-static uint64_t rng;
-
-static uint32_t roll(uint32_t n)
-{
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return (uint32_t)(rng >> 32) % n;
-}
+#include "tests/fuzz/roll.h"
 
 /* Numbers in text are what matters in a JSON object; other bytes are hit now and then. */
 static void spoil(uint8_t *p, size_t size)

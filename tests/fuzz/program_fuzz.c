@@ -6,7 +6,8 @@
  *	program_fuzz [-n programs] [-s seed]		prints TAP; a failure names the seed of its program
  *
  * Address spaces are randomly full of holes, read-only pages and buffers in pieces. NaN equals NaN: a payload is not part of
- * the law. So tame programs take integers and bf16 (positions, tables, caches of codes) only from where no packet puts a NaN.
+ * the law. So tame programs take integers and bf16 (positions, tables, caches of codes) only from where no packet puts a NaN, and a program
+ * computes with floats or with integers, whose bits can be those of any NaN.
  */
 #include <errno.h>
 #include <math.h>
@@ -23,6 +24,8 @@
 #define PAGES		(SIZE / 4096)
 #define VA(r)		(0x200000000ull + (uint64_t)(r) * 0x100000)
 #define SLOTS		8u
+
+#define PLACE		2048u			/* bytes; more than any operand of a tame packet but weights */
 
 static uint64_t rng;
 
@@ -114,6 +117,21 @@ static void make_residual(uint32_t cells)
 		index[below(cells + 1 + RESIDUALS)] = any_word();
 }
 
+/* Delays below DELAYS, mostly, and a ring that is at position 0. */
+#define DELAYS		5u
+#define DELAY_NUMBERS	0x2f00u			/* in CONST */
+
+static void make_delays(void)
+{
+	uint32_t *delay = (uint32_t *)(prog.mem[SNPU_REGION_CONST] + DELAY_NUMBERS), zero = 0;
+
+	for (uint32_t i = 0; i < 40; i++)
+		delay[i] = below(DELAYS) + (chance(1) ? DELAYS : 0);
+	memcpy(prog.mem[SNPU_REGION_TRACE] + 2 * PLACE, &zero, 4);
+}
+
+static void make_nets(void);		/* program_net.h */
+
 static void make_memory(void)
 {
 	for (unsigned int r = 0; r < REGIONS; r++)
@@ -125,6 +143,8 @@ static void make_memory(void)
 	memset(prog.mem[SNPU_REGION_PROFILE], 0, SIZE);
 	make_residual(1);
 	make_residual(2);
+	make_delays();
+	make_nets();
 	for (unsigned int i = 0; i < 8; i++)
 		make_list(prog.mem[chance(50) ? SNPU_REGION_INPUT : SNPU_REGION_SCRATCH] + 1024 * below(8), 1 + below(100));
 }
@@ -156,7 +176,6 @@ static void make_bindings(void)
 
 /* A tame program has no mistakes made on purpose, so that it gets far: operands lie in places of their own. */
 static bool tame;
-#define PLACE	2048u				/* bytes; more than any operand of a tame packet but weights */
 
 static uint32_t small_n(void)
 {
@@ -165,10 +184,15 @@ static uint32_t small_n(void)
 	return chance(3) ? 0 : chance(60) ? 1 + below(40) : chance(90) ? 1 + below(300) : 1 + below(3000);
 }
 
-/* The numbers of a packet of language models: at most these, so that operands fit; 0: none or a float. */
+/* The numbers of a packet of images or of language models: at most these, so that operands fit; 0: none or a float. */
 static const struct {
-	uint8_t opcode, most[5];
+	uint8_t opcode, most[16];
 } lm_sizes[] = {
+	{ SNPU_OP_CONV, { 2, 2, 17, 4, 5, 4, 5, 3, 3, 3, 3, 2, 2, 3, 3 } }, { SNPU_OP_POOL, { 4, 5, 6, 4, 5, 3, 3, 3, 3, 3, 3 } },
+	{ SNPU_OP_QCONV, { 2, 2, 17, 4, 5, 4, 5, 3, 3, 3, 3, 2, 2, 3, 3, 15 } }, { SNPU_OP_QPOOL, { 4, 5, 6, 4, 5, 3, 3, 3, 3, 3, 3 } },
+	{ SNPU_OP_QLINEAR, { 20, 70, 15 } }, { SNPU_OP_DELAY_PUSH, { 30, 6 } }, { SNPU_OP_DELAY_PULL, { 30, 6 } },
+	{ SNPU_OP_SPARSE, { 20, 30, 4, 100, 0 } }, { SNPU_OP_TAKE, { 30, 4 } },
+	{ SNPU_OP_LOG, { 30, 20 } },
 	{ SNPU_OP_GATHER, { 12, 20, 8 } }, { SNPU_OP_ENCODE, { 60, 3, 0 } }, { SNPU_OP_SPMV, { 2, 64, 2, 0 } }, { SNPU_OP_MATMUL, { 20, 24, 4 } },
 	{ SNPU_OP_RMSNORM, { 40, 10, 0 } }, { SNPU_OP_ROPE, { 10, 4, 4 } }, { SNPU_OP_GLA_STEP, { 2, 3, 12, 4 } },
 	{ SNPU_OP_KV_APPEND, { 3, 10, 8 } }, { SNPU_OP_SWA, { 3, 3, 10, 8, 10 } }, { SNPU_OP_ARGMAX, { 40, 10 } },
@@ -306,80 +330,113 @@ static struct snpu_ref place(unsigned int region, uint64_t offset)
 	return (struct snpu_ref){ .addr = SNPU_REF_ADDR((uint64_t)region, offset) };
 }
 
-/* Numbers that are rows, then the rows. */
-static uint32_t make_gather(uint8_t *at)
+/* An image, mostly sparse, as a list; then a layer over it. */
+static uint32_t make_image(uint8_t *at)
 {
-	struct snpu_pkt_FILL *fill = (void *)at;
-	uint32_t bytes = make_packet(at, SNPU_OP_FILL), gathered = make_packet(at + bytes, SNPU_OP_GATHER);
-	struct snpu_pkt_GATHER *gather = (void *)(at + bytes);
+	struct snpu_pkt_EVPACK *pack = (void *)at;
+	uint32_t bytes = make_packet(at, SNPU_OP_EVPACK);
+	struct snpu_pkt_CONV *conv = (void *)(at + bytes);
+	struct snpu_pkt_POOL *pool = (void *)(at + bytes);
 
-	fill->dst = gather->index = place(SNPU_REGION_SCRATCH, 7 * PLACE);
-	fill->words = gather->rows;
-	fill->value = below(gather->table_rows + (chance(10) ? 1 : 0));
-	return bytes + gathered;
-}
-
-/* Lists that ENCODE has just made, for SPMV. */
-static uint32_t make_spmv(uint8_t *at)
-{
-	struct snpu_pkt_ENCODE *encode = (void *)at;
-	uint32_t bytes = make_packet(at, SNPU_OP_ENCODE), cells;
-	struct snpu_pkt_SPMV *spmv = (void *)(at + bytes);
-
-	bytes += make_packet(at + bytes, SNPU_OP_SPMV);
-	if (spmv->groups == 1 && chance(50))
-		spmv->n_out += 64;
-	cells = spmv->groups * SNPU_TILES(spmv->n_out);
-	encode->n = spmv->groups * SNPU_GROUP;
-	encode->rows = spmv->rows;
-	encode->x = place(SNPU_REGION_INPUT, PLACE * below(7));
-	encode->spikes = spmv->spikes = place(SNPU_REGION_SCRATCH, 3 * PLACE);
-	spmv->weights = place(SNPU_REGION_WEIGHTS, cells == 1 ? 64 * below(8) : 0);
-	spmv->out = place(SNPU_REGION_OUTPUT, PLACE * below(4));
-	spmv->residual = (struct snpu_ref){ 0 };
-	spmv->n_residual = 0;
-	if (spmv->hdr.flags & SNPU_SPMV_RESIDUAL) {
-		spmv->residual = place(SNPU_REGION_CONST, RESIDUAL(cells));
-		spmv->n_residual = RESIDUALS;
+	pack->ev = place(SNPU_REGION_SCRATCH, 3 * PLACE);
+	if (chance(70)) {
+		bytes += make_packet(at + bytes, SNPU_OP_CONV);
+		if (chance(30)) {		/* enough windows for the dense way */
+			conv->groups = 1;
+			conv->out_h = 4;
+			conv->out_w = 5;
+		}
+		if (tame)
+			conv->kernel_h = conv->c_out > 16 ? 1 : conv->kernel_h;	/* WEIGHTS is small */
+		conv->ev = pack->ev;
+		conv->weights = place(SNPU_REGION_WEIGHTS, 0);
+		conv->out = place(SNPU_REGION_OUTPUT, PLACE * below(4));
+		pack->n = conv->groups * conv->c_in * conv->h * conv->w;
+	} else {
+		bytes += make_packet(at + bytes, SNPU_OP_POOL);
+		pool->ev = pack->ev;
+		pool->out = place(SNPU_REGION_OUTPUT, PLACE * below(4));
+		pack->n = pool->channels * pool->h * pool->w;
 	}
 	return bytes;
 }
 
-/* One position of a window: keys and values appended, queries encoded when they must be, attended. */
-static uint32_t make_window(uint8_t *at)
+/* The same of integers: a layer over what EVPACK has made of any words. */
+static uint32_t make_quant(uint8_t *at)
 {
-	struct snpu_pkt_KV_APPEND *append = (void *)at;
-	struct snpu_pkt_ENCODE *encode;
-	struct snpu_pkt_SWA *swa;
-	uint32_t bytes = make_packet(at, SNPU_OP_KV_APPEND);
+	struct snpu_pkt_EVPACK *pack = (void *)at;
+	uint32_t bytes = make_packet(at, SNPU_OP_EVPACK);
+	struct snpu_pkt_QLINEAR *linear = (void *)(at + bytes);
+	struct snpu_pkt_QCONV *conv = (void *)(at + bytes);
+	struct snpu_pkt_QPOOL *pool = (void *)(at + bytes);
 
-	encode = (void *)(at + bytes);
-	if (append->hdr.flags & SNPU_KV_INT8)
-		bytes += make_packet(at + bytes, SNPU_OP_ENCODE);
-	swa = (void *)(at + bytes);
-	bytes += make_packet(at + bytes, SNPU_OP_SWA);
-	swa->hdr.flags = append->hdr.flags;
-	swa->kv = append->kv;
-	swa->d = append->d;
-	swa->slots = append->slots;
-	append->cache = swa->cache = place(SNPU_REGION_TRACE, PLACE * below(2));
-	append->k = place(SNPU_REGION_INPUT, 0);
-	append->v = place(SNPU_REGION_CONST, 0);
-	swa->q = place(SNPU_REGION_INPUT, PLACE);
-	swa->out = place(SNPU_REGION_OUTPUT, PLACE);
-	if (append->hdr.flags & SNPU_KV_INT8) {
-		encode->x = swa->q;
-		encode->rows = swa->kv * swa->group;
-		encode->n = swa->d;
-		encode->spikes = swa->q = place(SNPU_REGION_SCRATCH, 5 * PLACE);
+	pack->ev = place(SNPU_REGION_SCRATCH, 3 * PLACE);
+	switch (below(3)) {
+	case 0:
+		bytes += make_packet(at + bytes, SNPU_OP_QLINEAR);
+		linear->ev = pack->ev;
+		linear->weights = place(SNPU_REGION_WEIGHTS, 0);
+		linear->out = place(SNPU_REGION_OUTPUT, PLACE * below(4));
+		pack->n = linear->n_in;
+		break;
+	case 1:
+		bytes += make_packet(at + bytes, SNPU_OP_QCONV);
+		conv->ev = pack->ev;
+		conv->weights = place(SNPU_REGION_WEIGHTS, 0);
+		conv->out = place(SNPU_REGION_OUTPUT, PLACE * below(4));
+		pack->n = conv->groups * conv->c_in * conv->h * conv->w;
+		break;
+	default:
+		bytes += make_packet(at + bytes, SNPU_OP_QPOOL);
+		pool->ev = pack->ev;
+		pool->out = place(SNPU_REGION_OUTPUT, PLACE * below(4));
+		pack->n = pool->channels * pool->h * pool->w;
 	}
 	return bytes;
+}
+
+/* A ring and who pushes into it and pulls from it, in either order. */
+static uint32_t make_delay(uint8_t *at)
+{
+	bool late = chance(40);
+	uint32_t bytes = make_packet(at, late ? SNPU_OP_DELAY_PULL : SNPU_OP_DELAY_PUSH), more = make_packet(at + bytes, late ? SNPU_OP_DELAY_PUSH : SNPU_OP_DELAY_PULL);
+	struct snpu_pkt_DELAY_PUSH *push = (void *)(at + (late ? bytes : 0));
+	struct snpu_pkt_DELAY_PULL *pull = (void *)(at + (late ? 0 : bytes));
+
+	pull->n = push->n;
+	pull->slots = push->slots = chance(80) ? DELAYS : push->slots;
+	push->ring = pull->ring = place(SNPU_REGION_TRACE, 2 * PLACE);
+	pull->delay = place(SNPU_REGION_CONST, DELAY_NUMBERS);
+	return bytes + more;
+}
+
+#include "program_lm.h"
+#include "program_net.h"
+
+/* Computes with integers alone. */
+static bool of_integers(unsigned int op)
+{
+	return (op >= SNPU_OP_QLINEAR && op <= SNPU_OP_QPOOL) || (op >= SNPU_OP_QADD && op <= SNPU_OP_QCUBALIF);
+}
+
+/* Does not care what the bits it moves mean. */
+static bool of_anything(unsigned int op)
+{
+	return op < SNPU_OP_GATHER || op == SNPU_OP_EVPACK || op == SNPU_OP_EVUNPACK || op == SNPU_OP_DELAY_PUSH || op == SNPU_OP_DELAY_PULL;
 }
 
 /* Packets that only together get past the checks. */
-static uint32_t make_group(uint8_t *at)
+static uint32_t make_group(uint8_t *at, bool integers)
 {
-	switch (below(8)) {
+	if (integers)
+		return chance(70) ? make_quant(at) : make_delay(at);
+	switch (below(14)) {
+	case 12:
+	case 13: return make_step(at);
+	case 5:
+	case 6:
+	case 7:	 return make_image(at);
+	case 8:	 return make_delay(at);
 	case 0:	 return make_gather(at);
 	case 1:
 	case 2:	 return make_spmv(at);
@@ -392,7 +449,7 @@ static uint32_t make_group(uint8_t *at)
 /* Those that make no sense alone. */
 static bool needs_group(unsigned int op)
 {
-	return op == SNPU_OP_LINEAR || op == SNPU_OP_EVUNPACK || op == SNPU_OP_GATHER || op == SNPU_OP_SPMV ||
+	return op == SNPU_OP_LINEAR || op == SNPU_OP_EVUNPACK || (op >= SNPU_OP_CONV && op <= SNPU_OP_LOG) || op == SNPU_OP_GATHER || op == SNPU_OP_SPMV ||
 	       op == SNPU_OP_KV_APPEND || op == SNPU_OP_SWA;
 }
 
@@ -400,12 +457,13 @@ static void make_program(void)
 {
 	static const uint8_t common[] = { SNPU_OP_EVPACK, SNPU_OP_LIF, SNPU_OP_LINEAR, SNPU_OP_LIF, SNPU_OP_CUBALIF, SNPU_OP_COPY,
 					  SNPU_OP_ENCODE, SNPU_OP_SPMV, SNPU_OP_GLA_STEP, SNPU_OP_SWA };
+	bool integers = chance(25);
 	uint8_t ops[64], n_ops = 0, *p = prog.mem[SNPU_REGION_PROGRAM];
 	uint32_t at = 0, depth = 0, packets = 1 + below(24);
 
 	tame = chance(60);
 	for (unsigned int op = 0x04; op < 256; op++)		/* all but NOP, END, LOOP and NEXT */
-		if (snpu_pkt_desc(op) && op != SNPU_OP_TIMESTAMP && !(tame && needs_group(op)))
+		if (snpu_pkt_desc(op) && op != SNPU_OP_TIMESTAMP && !(tame && needs_group(op)) && (of_anything(op) || integers == of_integers(op)))
 			ops[n_ops++] = (uint8_t)op;
 	for (uint32_t i = 0; i < packets; i++) {
 		if (chance(12) && (depth < SNPU_LOOP_DEPTH || (!tame && chance(3)))) {
@@ -415,9 +473,9 @@ static void make_program(void)
 			at += make_packet(p + at, SNPU_OP_NEXT);
 			depth -= depth ? 1 : 0;
 		} else if (tame && chance(40)) {
-			at += make_group(p + at);
+			at += make_group(p + at, integers);
 		} else {
-			at += make_packet(p + at, !tame && chance(50) ? common[below(sizeof(common))] : ops[below(n_ops)]);
+			at += make_packet(p + at, !tame && !integers && chance(50) ? common[below(sizeof(common))] : ops[below(n_ops)]);
 		}
 	}
 	while (depth-- && (tame || chance(98)))

@@ -11,21 +11,11 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "tests/fuzz/roll.h"
 #include "tests/unit/tokenizer_rig.h"
 
 #define PROCESSES	2u
 #define CASE_S		10u
-
-static uint64_t rng;
-
-static uint32_t roll(uint32_t n)
-{
-	uint64_t z = rng += 0x9e3779b97f4a7c15ull;		/* splitmix64 */
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-	return (uint32_t)((z ^ z >> 31) >> 32) % n;
-}
 
 /* What happened in a process, seen by its parent also after a crash. */
 struct tally {

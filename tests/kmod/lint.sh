@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Static checks of the driver and its contract: it built without a warning for each kernel (make did that, this looks at the
-# result), checkpatch --strict has nothing to say, sparse neither where it runs, and the user header has the same layout for
-# 64-bit C, 32-bit C and C++.
+# result), checkpatch --strict has nothing to say, sparse neither where it runs, nor kernel-doc and coccinelle, and the user header has the
+# same layout for 64-bit C, 32-bit C and C++.
 # usage: lint.sh BUILD KERNEL...
 set -u
 cd "$(dirname "$0")/../.."
@@ -15,7 +15,8 @@ for k in "$@"; do ok "snpu.ko for $k, built with W=1 and every warning an error"
 
 # An X-macro leaves arguments unused, and BIT() does not exist for user headers; everything else counts.
 checkpatch() { tools/checkpatch --strict --no-tree --terse --no-summary --ignore MACRO_ARG_UNUSED,"$1" --file "${@:2}"; }
-ok "checkpatch --strict: kmod" checkpatch NONE kmod/*.[ch]
+ok "checkpatch --strict: kmod" checkpatch NONE $(ls kmod/*.[ch] | grep -v _trace.h)
+ok "checkpatch --strict: tracepoints" checkpatch OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT kmod/snpu_trace.h	# they are laid out their own way
 ok "checkpatch --strict: uapi" checkpatch BIT_MACRO uapi/drm/snpu_accel.h
 
 sparse_clean() {
@@ -24,6 +25,10 @@ sparse_clean() {
 	! grep -E '(kmod|uapi|hw)/.*(warning|error):' <<<"$log"
 }
 ok "sparse: kmod" sparse_clean 6.12
+
+scripts=$(tools/kernel-scripts)
+ok "kernel-doc: every structure of kmod and uapi, and every member" tests/kmod/kernel-doc.sh perl "$scripts/scripts/kernel-doc"
+ok "coccinelle: kmod" tests/kmod/cocci.sh "$scripts"
 
 # The size assertions are in the unit test; compiling is the test.
 drm=$(pkg-config --cflags libdrm)

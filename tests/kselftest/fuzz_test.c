@@ -5,10 +5,13 @@
  * its description names; none may need a reset of the card; afterwards the card must work and its memory must be free again.
  *
  * A process draws its calls from a seed and its number, which are printed, so a sequence can be had again; how the
- * processes meet differs from run to run. The environment may set SNPU_FUZZ_SEED, SNPU_FUZZ_PROCS and SNPU_FUZZ_CALLS (of
- * each process). With SNPU_FUZZ_LOSE=1 somebody resets or takes away the card meanwhile: then calls may also say so, and
- * nothing is asked of the card afterwards.
+ * processes meet differs from run to run. The environment may set SNPU_FUZZ_SEED, SNPU_FUZZ_PROCS, SNPU_FUZZ_CALLS (of
+ * each process), SNPU_FUZZ_STOP, after how many seconds no more are made (0: never), and SNPU_FUZZ_SECONDS, when the test
+ * has failed if it is not over. With SNPU_FUZZ_LOSE=1 somebody resets or takes away the card
+ * meanwhile: then calls may also say so, and nothing is asked of the card afterwards.
  */
+#include <sys/eventfd.h>
+
 #include "kself.h"
 
 #define MAX_BOS		24
@@ -21,8 +24,8 @@
 #define VA_SLOTS	16		/* 64 KiB apart, or 2 MiB */
 #define HOST_MAX	(16u << 20)	/* so that pinning does not use up a small machine */
 
-/* Calls that succeeded, of all processes: [ioctl number]. */
-static uint64_t *fuzz_good;
+/* Calls that succeeded, of all processes: [ioctl number], and all that were made. */
+static uint64_t *fuzz_good, *fuzz_made;
 static bool fuzz_lose;
 
 struct fuzz_bo {
@@ -37,6 +40,7 @@ struct fuzz {
 	bool child, spoiling;
 	struct fuzz_bo bos[MAX_BOS];
 	uint32_t vms[MAX_VMS], queues[MAX_QUEUES], syncs[MAX_SYNCS];
+	volatile uint32_t *doorbell;		/* of the last user queue, or NULL */
 	/* Arrays that calls point to. */
 	struct drm_snpu_vm_bind_op ops[MAX_OPS];
 	struct drm_snpu_job jobs[MAX_JOBS];
@@ -105,7 +109,8 @@ static uint64_t place(struct fuzz *f, const void *array, size_t size)
 /* An ordinary user's call may end like this. Not -EIO: nothing a user does may cost the card a reset. */
 static int check(struct fuzz *f, const char *what, int ret)
 {
-	static const int fine[] = { 0, -EINVAL, -ENOENT, -EFAULT, -ENOMEM, -ENOSPC, -E2BIG, -EACCES, -ECANCELED };
+	static const int fine[] = { 0, -EINVAL, -ENOENT, -EFAULT, -ENOMEM, -ENOSPC, -E2BIG, -EACCES, -ECANCELED, -EDQUOT, -EOPNOTSUPP,
+				    -ETIME, -EBADF };
 
 	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++)
 		if (ret == fine[i])
@@ -169,11 +174,55 @@ static void fuzz_bo_map(struct fuzz *f)
 		return;
 	bo->map = p;
 	bo->map[below(f, (uint32_t)bo->size)] = 1;
-	/* A hole in it, or part of it elsewhere; what is left goes with the process. */
+	/* A hole in it, and then all of it: a part that stays holds the file, with everything in it, as long as the process lives. */
 	if (one_in(f, 16)) {
 		munmap(bo->map + bo->size / 2 / PAGE * PAGE, PAGE);
-		bo->map = NULL;
+		bo_unmap(bo);
 	}
+}
+
+/* A buffer of memory of our own, of a kind that is taken, or of whatever another buffer is mapped at. */
+static void fuzz_bo_userptr(struct fuzz *f)
+{
+	struct fuzz_bo *bo = pick_bo(f), *other = pick_bo(f);
+	uint64_t size = (1 + below(f, 16)) * PAGE;
+	bool ro = one_in(f, 4), shared = one_in(f, 4);
+	void *p = mmap(NULL, size, ro ? PROT_READ : PROT_READ | PROT_WRITE, MAP_ANONYMOUS | (shared ? MAP_SHARED : MAP_PRIVATE), -1, 0);
+	struct drm_snpu_bo_userptr a = { .addr = (uintptr_t)p, .size = size, .flags = ro ? DRM_SNPU_BO_USERPTR_READONLY : 0 };
+
+	if (p == MAP_FAILED)
+		return;
+	if (one_in(f, 8) && other->map) {
+		a.addr = (uintptr_t)other->map;
+		a.size = other->size;
+	}
+	spoil(f, &a, sizeof(a));
+	if (bo->handle)
+		drmCloseBufferHandle(f->fd, bo->handle);
+	bo_unmap(bo);
+	memset(bo, 0, sizeof(*bo));
+	if (!CALL(f, BO_USERPTR, &a)) {
+		bo->handle = a.handle;
+		bo->size = a.size;
+	}
+	/* Half of the time the memory goes now, and the buffer keeps its pages. */
+	if (bo->handle && a.addr == (uintptr_t)p && a.size == size && !ro && one_in(f, 2))
+		bo->map = p;
+	else
+		munmap(p, size);
+}
+
+/* Through a dma-buf to another open file, which is closed with it. */
+static void fuzz_prime_away(struct fuzz *f, int dmabuf)
+{
+	uint32_t handle = 0;
+	int fd = card_open();
+
+	if (fd < 0)
+		return;
+	if (drmPrimeFDToHandle(fd, dmabuf, &handle) && !fuzz_lose)
+		check(f, "import of a buffer of the same card", -EBADMSG);
+	close(fd);
 }
 
 /* Through a dma-buf and back. */
@@ -185,6 +234,8 @@ static void fuzz_prime(struct fuzz *f)
 
 	if (drmPrimeHandleToFD(f->fd, bo->handle, DRM_CLOEXEC | DRM_RDWR, &fd))
 		return;
+	if (one_in(f, 4))
+		fuzz_prime_away(f, fd);
 	/* The same file gives the same handle, and no second reference to it. */
 	if ((drmPrimeFDToHandle(f->fd, fd, &handle) || handle != bo->handle) && !fuzz_lose)
 		check(f, "import of a buffer's own dma-buf", -EBADMSG);
@@ -272,6 +323,58 @@ static void fuzz_queue(struct fuzz *f, uint32_t *queue)
 	if (*queue)
 		check(f, "QUEUE_DESTROY", queue_destroy(f->fd, *queue));
 	*queue = CALL(f, QUEUE_CREATE, &a) ? 0 : a.queue_id;
+}
+
+/* --- user queues --- */
+
+/* Ring and status lie wherever; the page of the last queue is kept, and rung also when the queue is no more. */
+static void fuzz_user_queue(struct fuzz *f)
+{
+	struct drm_snpu_queue_create a = { .vm_id = pick(f, f->vms, MAX_VMS), .priority = below(f, 2), .flags = DRM_SNPU_QUEUE_USER,
+					   .ring_va = pick_va(f), .status_va = pick_va(f), .ring_slots = 2u << below(f, 6) };
+	uint32_t *queue = &f->queues[below(f, MAX_QUEUES)];
+	void *page;
+
+	spoil(f, &a, sizeof(a));
+	if (*queue)
+		check(f, "QUEUE_DESTROY", queue_destroy(f->fd, *queue));
+	*queue = CALL(f, QUEUE_CREATE, &a) ? 0 : a.queue_id;
+	if (!*queue || !(a.flags & DRM_SNPU_QUEUE_USER))
+		return;
+	page = bo_map(f->fd, a.doorbell, PAGE);
+	if (page && f->doorbell)
+		munmap((void *)f->doorbell, PAGE);
+	if (page)
+		f->doorbell = page;
+	if (one_in(f, 2))
+		drmCloseBufferHandle(f->fd, a.doorbell);
+}
+
+static void fuzz_ring(struct fuzz *f)
+{
+	if (f->doorbell)
+		f->doorbell[one_in(f, 4) ? below(f, PAGE / 4) : SNPU_DB_TAIL / 4] = one_in(f, 4) ? (uint32_t)rnd(f) : below(f, 8);
+}
+
+static void fuzz_queue_wait(struct fuzz *f)
+{
+	struct drm_snpu_queue_wait a = { .queue_id = pick(f, f->queues, MAX_QUEUES), .seqno = below(f, 8),
+					 .timeout_ns = one_in(f, 2) ? 0 : deadline_ns(0) + below(f, 1000000) };
+
+	if (one_in(f, 8))
+		a.flags = below(f, 3);
+	CALL(f, QUEUE_WAIT, &a);
+}
+
+static void fuzz_queue_eventfd(struct fuzz *f)
+{
+	struct drm_snpu_queue_eventfd a = { .queue_id = pick(f, f->queues, MAX_QUEUES) };
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	a.fd = one_in(f, 4) ? -1 : one_in(f, 4) ? f->fd : fd;
+	spoil(f, &a, sizeof(a));
+	CALL(f, QUEUE_EVENTFD, &a);
+	close(fd);
 }
 
 static void fuzz_queue_create(struct fuzz *f)
@@ -363,7 +466,7 @@ static void fuzz_sync(struct fuzz *f)
 static void fuzz_query(struct fuzz *f)
 {
 	uint8_t answer[128] = { 0 };
-	struct drm_snpu_dev_query a = { below(f, 3), sizeof(answer), place(f, answer, sizeof(answer)) };
+	struct drm_snpu_dev_query a = { below(f, 4), sizeof(answer), place(f, answer, sizeof(answer)) };
 
 	spoil(f, &a, sizeof(a));
 	/* What a spoiled size says about our memory must be true. */
@@ -406,6 +509,9 @@ static void fuzz_reopen(struct fuzz *f)
 	close(f->fd);
 	for (int i = 0; i < MAX_BOS && !first; i++)
 		bo_unmap(&f->bos[i]);
+	if (f->doorbell)
+		munmap((void *)f->doorbell, PAGE);
+	f->doorbell = NULL;
 	memset(f->bos, 0, sizeof(f->bos));
 	memset(f->vms, 0, sizeof(f->vms));
 	memset(f->queues, 0, sizeof(f->queues));
@@ -426,6 +532,7 @@ static void fuzz_fork(struct fuzz *f)
 
 	if (!pid) {
 		f->child = true;
+		f->doorbell = NULL;		/* not inherited */
 		if (own)
 			fuzz_reopen(f);
 		fuzz_some(f, killed ? 100000 : 20);
@@ -449,11 +556,12 @@ static void fuzz_some(struct fuzz *f, int calls)
 	} what[] = {
 		{ fuzz_bo_create, 12 }, { fuzz_bo_map, 12 }, { fuzz_prime, 2 }, { fuzz_program, 16 }, { fuzz_vm_create, 2 },
 		{ fuzz_vm_bind, 24 }, { fuzz_queue_create, 4 }, { fuzz_queue_state, 6 }, { fuzz_submit, 30 }, { fuzz_sync, 24 },
-		{ fuzz_query, 4 },
+		{ fuzz_query, 4 }, { fuzz_bo_userptr, 8 }, { fuzz_user_queue, 4 }, { fuzz_ring, 8 }, { fuzz_queue_wait, 4 },
+		{ fuzz_queue_eventfd, 3 },
 	};
 
 	for (int i = 0; i < calls; i++, f->call++) {
-		int w = (int)below(f, 136);
+		int w = (int)below(f, 163);
 
 		f->spoiling = one_in(f, 3);
 		if (one_in(f, 400))
@@ -484,7 +592,7 @@ static uint64_t device_used(int fd)
 	return k_ioctl(fd, DRM_IOCTL_SNPU_DEV_QUERY, &q) ? ~0ull : m.device_used;
 }
 
-static void fuzz_process(uint64_t seed, int proc, int calls)
+static void fuzz_process(uint64_t seed, int proc, int calls, int64_t stop)
 {
 	struct fuzz *f = calloc(1, sizeof(*f));
 
@@ -493,22 +601,28 @@ static void fuzz_process(uint64_t seed, int proc, int calls)
 	f->rng = seed * 1000003 + (uint64_t)proc;
 	f->proc = proc;
 	fuzz_open(f);
-	fuzz_some(f, calls);
+	for (int n; calls > 0 && (!stop || deadline_ns(0) < stop); calls -= n) {
+		n = calls < 100 ? calls : 100;
+		fuzz_some(f, n);
+		__atomic_add_fetch(fuzz_made, (uint64_t)n, __ATOMIC_RELAXED);
+	}
 	fflush(stdout);
 	_exit(0);
 }
 
 TEST_TIMEOUT(random_calls_from_several_processes, 240)
 {
-	uint64_t seed = setting("SNPU_FUZZ_SEED", 1), used;
+	uint64_t seed = setting("SNPU_FUZZ_SEED", 1), stop = setting("SNPU_FUZZ_STOP", 0), used;
 	int procs = (int)setting("SNPU_FUZZ_PROCS", 4), calls = (int)setting("SNPU_FUZZ_CALLS", 6000), status;
 	struct ctx c;
 
+	alarm((unsigned int)setting("SNPU_FUZZ_SECONDS", 240));
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("# seed %llu, %d processes, %d calls each\n", (unsigned long long)seed, procs, calls);
 	fuzz_lose = setting("SNPU_FUZZ_LOSE", 0);
 	fuzz_good = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(fuzz_good, MAP_FAILED);
+	fuzz_made = &fuzz_good[PAGE / sizeof(*fuzz_good) - 1];
 	ASSERT_EQ(ctx_open(&c), 0);
 	used = device_used(c.fd);
 	for (int i = 0; i < procs; i++) {
@@ -516,19 +630,20 @@ TEST_TIMEOUT(random_calls_from_several_processes, 240)
 
 		ASSERT_GE(pid, 0);
 		if (!pid)
-			fuzz_process(seed, i, calls);
+			fuzz_process(seed, i, calls, stop ? deadline_ns((int)stop) : 0);
 	}
 	for (int i = 0; i < procs; i++) {
 		ASSERT_GT(wait(&status), 0);
 		EXPECT_EQ(status, 0);
 	}
+	printf("# %llu calls were made\n", (unsigned long long)*fuzz_made);
 	if (fuzz_lose)
 		return;
 	/* Calls that are all refused would show nothing; destroying is not counted here. */
-	for (int nr = DRM_SNPU_DEV_QUERY; nr <= DRM_SNPU_SUBMIT; nr++) {
+	for (int nr = DRM_SNPU_DEV_QUERY; nr <= DRM_SNPU_BO_USERPTR; nr++) {
 		printf("# ioctl %d: %llu succeeded\n", nr, (unsigned long long)fuzz_good[nr]);
-		if (nr != DRM_SNPU_VM_DESTROY && nr != DRM_SNPU_QUEUE_DESTROY)
-			EXPECT_GE(fuzz_good[nr], (unsigned long long)procs * (unsigned long long)calls / 400);
+		if (nr <= DRM_SNPU_SUBMIT ? nr != DRM_SNPU_VM_DESTROY && nr != DRM_SNPU_QUEUE_DESTROY : nr == DRM_SNPU_BO_USERPTR)
+			EXPECT_GE(fuzz_good[nr], (unsigned long long)*fuzz_made / 400);
 	}
 	/* Our own queue was there all the time; queues of killed processes end in the background. */
 	EXPECT_EQ(run_fill(&c, 0xf022), 1);

@@ -24,7 +24,7 @@
 #include "tests/harness.h"
 
 #define PAGE		4096u
-#define WAIT_S		20		/* longest a job may take on a busy, emulated machine */
+#define WAIT_S		60		/* longest a job may take on a busy, emulated machine */
 
 #define U __attribute__((unused))
 
@@ -79,6 +79,15 @@ U static void *bo_map(int fd, uint32_t handle, size_t size)
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)a.offset);
 
 	return p == MAP_FAILED ? NULL : p;
+}
+
+U static int bo_userptr(int fd, const void *mem, uint64_t size, uint32_t flags, uint32_t *handle)
+{
+	struct drm_snpu_bo_userptr a = { .addr = (uintptr_t)mem, .size = size, .flags = flags };
+	int ret = k_ioctl(fd, DRM_IOCTL_SNPU_BO_USERPTR, &a);
+
+	*handle = a.handle;
+	return ret;
 }
 
 U static int vm_create(int fd, uint32_t *vm)
@@ -142,6 +151,15 @@ U static int queue_state(int fd, uint32_t queue, struct drm_snpu_queue_state *st
 	memset(st, 0, sizeof(*st));
 	st->queue_id = queue;
 	return k_ioctl(fd, DRM_IOCTL_SNPU_QUEUE_STATE, st);
+}
+
+/* Bit p: the caller may create queues of priority p. */
+U static uint32_t priority_mask(int fd)
+{
+	struct drm_snpu_query_info info = { 0 };
+	struct drm_snpu_dev_query q = { DRM_SNPU_QUERY_INFO, sizeof(info), (uintptr_t)&info };
+
+	return k_ioctl(fd, DRM_IOCTL_SNPU_DEV_QUERY, &q) ? 0 : info.priorities;
 }
 
 /* --- programs --- */

@@ -46,7 +46,7 @@ TEST_F(rom, loads)
 	uint32_t word;
 
 	card_rig_sign(&self->img, sizeof(self->img));
-	EXPECT_EQ(boot_load(&self->img, sizeof(self->img), self->tcm, &self->entry), SNPU_BOOT_ERR_NONE);
+	EXPECT_EQ(boot_load(&self->img, sizeof(self->img), 0, self->tcm, &self->entry), SNPU_BOOT_ERR_NONE);
 	EXPECT_EQ(self->entry, 0x104u);
 	for (unsigned int at = 0; at < SNPU_CORE_TCM_SIZE; at += 4) {
 		uint32_t want = at >= 0x100 && at < 0x140 ? 0x1000 + (at - 0x100) / 4 :
@@ -62,7 +62,7 @@ TEST_F(rom, loads)
 	make(&self->img);										\
 	change;												\
 	card_rig_sign(&self->img, sizeof(self->img));							\
-	EXPECT_EQ(boot_load(&self->img, sizeof(self->img), self->tcm, &self->entry), SNPU_BOOT_ERR_##code_);	\
+	EXPECT_EQ(boot_load(&self->img, sizeof(self->img), 0, self->tcm, &self->entry), SNPU_BOOT_ERR_##code_);	\
 	EXPECT_EQ(self->tcm[0x100], 0xaa);								\
 } while (0)
 
@@ -76,13 +76,12 @@ TEST_F(rom, magic_and_header)
 	REFUSES(HEADER, h->image_size += 8);
 	REFUSES(HEADER, h->image_size -= 8);
 	REFUSES(HEADER, h->flags = 1);
-	REFUSES(HEADER, h->pad = 1);
 	REFUSES(HEADER, h->sections = 0);
 	REFUSES(HEADER, h->sections = SNPU_FW_MAX_SECTIONS + 1);
 	REFUSES(HEADER, h->section[7].mem_size = 1);
 	REFUSES(HEADER, memset(h->build, 'x', sizeof(h->build)));
 	for (size_t size = 0; size < sizeof(*h); size++)
-		EXPECT_EQ(boot_load(h, size, self->tcm, &self->entry), size < 8 ? SNPU_BOOT_ERR_MAGIC : SNPU_BOOT_ERR_HEADER);
+		EXPECT_EQ(boot_load(h, size, 0, self->tcm, &self->entry), size < 8 ? SNPU_BOOT_ERR_MAGIC : SNPU_BOOT_ERR_HEADER);
 }
 
 TEST_F(rom, abi)
@@ -92,7 +91,7 @@ TEST_F(rom, abi)
 	make(&self->img);
 	self->img.h.abi_minor = 77;			/* additions are no reason to refuse */
 	card_rig_sign(&self->img, sizeof(self->img));
-	EXPECT_EQ(boot_load(&self->img, sizeof(self->img), self->tcm, &self->entry), SNPU_BOOT_ERR_NONE);
+	EXPECT_EQ(boot_load(&self->img, sizeof(self->img), 0, self->tcm, &self->entry), SNPU_BOOT_ERR_NONE);
 }
 
 TEST_F(rom, sections)
@@ -119,12 +118,12 @@ TEST_F(rom, hash)
 		make(&self->img);
 		card_rig_sign(&self->img, sizeof(self->img));
 		((uint8_t *)&self->img)[at] ^= 0x10;
-		EXPECT_NE(boot_load(&self->img, sizeof(self->img), self->tcm, &self->entry), SNPU_BOOT_ERR_NONE);
+		EXPECT_NE(boot_load(&self->img, sizeof(self->img), 0, self->tcm, &self->entry), SNPU_BOOT_ERR_NONE);
 	}
 	make(&self->img);
 	card_rig_sign(&self->img, sizeof(self->img));
 	self->img.data[7] ^= 1;
-	EXPECT_EQ(boot_load(&self->img, sizeof(self->img), self->tcm, &self->entry), SNPU_BOOT_ERR_HASH);
+	EXPECT_EQ(boot_load(&self->img, sizeof(self->img), 0, self->tcm, &self->entry), SNPU_BOOT_ERR_HASH);
 	EXPECT_EQ(self->tcm[0x100], 0xaa);
 }
 
@@ -146,7 +145,7 @@ TEST_F(rom, order)
 	h->abi_major = 9;
 	h->section[0].load = 1;
 	h->entry = 3;
-#define NOW(code_) EXPECT_EQ(boot_load(h, sizeof(self->img), self->tcm, &self->entry), SNPU_BOOT_ERR_##code_)
+#define NOW(code_) EXPECT_EQ(boot_load(h, sizeof(self->img), 7, self->tcm, &self->entry), SNPU_BOOT_ERR_##code_)
 	NOW(MAGIC);
 	h->magic = SNPU_FW_MAGIC;
 	NOW(HEADER);
@@ -158,6 +157,12 @@ TEST_F(rom, order)
 	NOW(HASH);
 	card_rig_sign(h, sizeof(self->img));
 	NOW(ENTRY);
+	h->entry = 0x100;
+	card_rig_sign(h, sizeof(self->img));
+	NOW(ROLLBACK);
+	h->security_version = 7;
+	card_rig_sign(h, sizeof(self->img));
+	NOW(NONE);
 #undef NOW
 }
 
@@ -211,6 +216,31 @@ TEST_F(boot, again)
 	wr(r, SNPU_REG_BOOT, 2);			/* only 1 boots */
 	EXPECT_EQ(rd(r, SNPU_REG_BOOT_STATUS), (uint32_t)SNPU_BOOT_IDLE);
 	EXPECT_EQ(*(uint32_t *)(r->ctl + CARD_PAGE), 0u);
+}
+
+/* The minimum only grows, outlives every reset, and ends with the power. */
+TEST_F(boot, rollback)
+{
+	struct card_rig *r = &self->r;
+	const uint32_t code[] = { CARD_PROLOGUE, WFI, JAL(0, -4) };
+	uint8_t image[4096];
+	size_t size = card_rig_image(image, code, sizeof(code) / 4);
+
+	((struct snpu_fw_image *)image)->security_version = 3;
+	card_rig_sign(image, size);
+	wr(r, SNPU_REG_FW_MIN_SECURITY, 4);
+	wr(r, SNPU_REG_FW_MIN_SECURITY, 2);
+	EXPECT_EQ(rd(r, SNPU_REG_FW_MIN_SECURITY), 4u);
+	EXPECT_EQ(card_rig_boot(r, image, size), failed(SNPU_BOOT_ERR_ROLLBACK));
+	wr(r, SNPU_REG_RESET, SNPU_RESET_KEY);
+	card_reset(r->card, CARD_RESET_FUNCTION);
+	EXPECT_EQ(rd(r, SNPU_REG_FW_MIN_SECURITY), 4u);
+	EXPECT_EQ(card_rig_boot(r, image, size), failed(SNPU_BOOT_ERR_ROLLBACK));
+	EXPECT_EQ(rd(r, SNPU_REG_CORE_STATE), (uint32_t)SNPU_CORE_HALTED);
+	card_reset(r->card, CARD_RESET_POWER);
+	EXPECT_EQ(rd(r, SNPU_REG_FW_MIN_SECURITY), 0u);
+	wr(r, SNPU_REG_FW_MIN_SECURITY, 3);
+	EXPECT_EQ(card_rig_boot(r, image, size), (uint32_t)SNPU_BOOT_RUNNING);
 }
 
 TEST_HARNESS_MAIN

@@ -36,6 +36,10 @@ static uint32_t expected(const struct reg *g, uint32_t read)
 		return 4711;
 	case SNPU_REG_TIME_LO:
 	case SNPU_REG_TIME_HI:
+	case SNPU_REG_SENSOR_TEMP:
+	case SNPU_REG_SENSOR_POWER:
+	case SNPU_REG_ENERGY_LO:
+	case SNPU_REG_ENERGY_HI:
 		return read;
 	default:
 		return g->access & RO ? g->reset : 0;
@@ -339,6 +343,44 @@ TEST_F(card, engine_preempt_resume_abort)
 	engine(r, 2, SNPU_CTL_JOB(2, 0), SNPU_ENG_RESUME);
 	ASSERT_TRUE(WAIT_FOR(page(r)[4] == STATUS(SNPU_ENG_IDLE, SNPU_ENG_FAULT)));
 	EXPECT_EQ(q->fault.code, SNPU_FAULT_BAD_DESC);
+}
+
+static uint64_t energy(struct card_rig *r)
+{
+	uint64_t low = rd(r, SNPU_REG_ENERGY_LO);	/* latches the high half */
+
+	return low | (uint64_t)rd(r, SNPU_REG_ENERGY_HI) << 32;
+}
+
+/* A job makes each sensor move; energy goes on over a reset although the counter that it comes from does not. */
+TEST_F(card, sensors)
+{
+	struct card_rig *r = &self->r;
+	uint32_t power = rd(r, SNPU_REG_SENSOR_POWER), temp = rd(r, SNPU_REG_SENSOR_TEMP);
+	uint64_t before;
+	uint32_t ns;
+
+	EXPECT_GT(rd(r, SNPU_REG_SENSOR_TEMP_CRIT), temp);
+	EXPECT_EQ(rd(r, SNPU_REG_FREQ_KHZ), 0);
+	remote_boot(r);
+	job(r, 0x100);
+	before = energy(r);
+	ns = rd(r, SNPU_REG_TIME_LO);
+	engine(r, 2, SNPU_CTL_JOB(2, 0), SNPU_ENG_START);
+	EXPECT_EQ(rd(r, SNPU_REG_FREQ_KHZ), rd(r, SNPU_REG_CLOCK_KHZ));
+	ASSERT_TRUE(WAIT_FOR(rd(r, SNPU_REG_SENSOR_TEMP) > temp && rd(r, SNPU_REG_SENSOR_POWER) > power));
+	ns = rd(r, SNPU_REG_TIME_LO) - ns;
+	EXPECT_GT(energy(r) - before, ns * 3ull / 2 / 1000);		/* more than 1.5 W of doing nothing */
+	engine(r, 2, SNPU_CTL_JOB(2, 0), SNPU_ENG_ABORT);
+	ASSERT_TRUE(WAIT_FOR(rd(r, SNPU_REG_FREQ_KHZ) == 0));
+	before = energy(r);
+	EXPECT_GT(rd(r, SNPU_REG_STALLS_LO), 0);
+	wr(r, SNPU_REG_RESET, SNPU_RESET_KEY);
+	EXPECT_EQ(rd(r, SNPU_REG_COUNTER_BASE + 8 * SNPU_COUNTER_ENERGY), 0);
+	EXPECT_EQ(rd(r, SNPU_REG_STALLS_LO), 0);
+	EXPECT_GE(energy(r), before);
+	card_reset(r->card, CARD_RESET_POWER);
+	EXPECT_LT(energy(r), before);
 }
 
 /* While an access to guest memory is under way, MMU_STATUS says so; a new mapping of the same page is used afterwards. */

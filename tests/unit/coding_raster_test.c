@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Pictures of spike trains: one mark for each spike in the colour of its sign, valid SVG, and honesty about what is left out. */
 #include "coding_raster.h"
-#include "svg.h"
+#include "output.h"
 #include "tests/harness.h"
 
 /* The SVG as text; free it. NULL on an error. */
@@ -174,14 +174,14 @@ TEST(files)
 	ASSERT_TRUE(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/a.svg", dir);
 	snprintf(part, sizeof(part), "%s.part", path);
-	EXPECT_EQ(snpu_svg_file(path, snpu_coding_raster_svg, &r), 0);
+	EXPECT_EQ(snpu_output_file(path, snpu_coding_raster_svg, &r), 0);
 	r.tokens = 0;
-	EXPECT_EQ(snpu_svg_file(path, snpu_coding_raster_svg, &r), -EINVAL);
+	EXPECT_EQ(snpu_output_file(path, snpu_coding_raster_svg, &r), -EINVAL);
 	EXPECT_EQ(access(path, R_OK), 0);
 	EXPECT_NE(access(part, F_OK), 0);
 	EXPECT_EQ(unlink(path), 0);
 	EXPECT_EQ(rmdir(dir), 0);
-	EXPECT_EQ(snpu_svg_file(path, snpu_coding_raster_svg, &r), -ENOENT);
+	EXPECT_EQ(snpu_output_file(path, snpu_coding_raster_svg, &r), -ENOENT);
 }
 
 TEST_HARNESS_MAIN

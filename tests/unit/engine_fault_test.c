@@ -79,7 +79,7 @@ TEST_F(fault, bad_asid)
 TEST_F(fault, bad_opcode)
 {
 	struct rig *r = &self->r;
-	static const uint8_t undefined[] = { 0x06, 0x0f, 0x13, 0x23, 0x33, 0x43, 0x57, 0x66, 0xff };
+	static const uint8_t undefined[] = { 0x06, 0x0f, 0x13, 0x23, 0x37, 0x43, 0x5f, 0x66, 0xff };
 
 	for (unsigned int i = 0; i < sizeof(undefined); i++) {
 		struct snpu_pkt_hdr h = { .opcode = undefined[i], .words = 2 };
@@ -141,7 +141,9 @@ TEST_F(fault, bad_flags)
 	BAD(NO_OPERAND, LI, SNPU_NEURON_GE, .n = 1);
 	BAD(NO_OPERAND, IF, 3, .n = 1);
 	BAD(NO_OPERAND, LIF, 7, .n = 1);
-	BAD(NO_OPERAND, CUBALIF, 8, .n = 1);
+	BAD(NO_OPERAND, CUBALIF, 0x80, .n = 1);
+	BAD(NO_OPERAND, THRESHOLD, SNPU_NEURON_MULTI, .n = 1);
+	BAD(NO_OPERAND, LI, SNPU_NEURON_FLOOR, .n = 1);
 	BAD(1, COPY, 0, .src = REF(INPUT, 0), .dst = { .addr = SNPU_REF_ADDR(SNPU_REGION_OUTPUT, 0) | 1ull << 48 }, .words = 1);
 	BAD(0, COPY, 0, .src = { .addr = 1ull << 55 }, .dst = REF(OUTPUT, 0), .words = 1);
 #undef BAD

@@ -5,6 +5,7 @@
  * exist. The seed is printed; SNPU_FUZZ_SEED and SNPU_FUZZ_PROGRAMS choose another and more.
  */
 #include "tests/harness.h"
+#include "sim/engine.h"
 #include "tests/unit/engine_rig.h"
 
 #define PACKETS		24u			/* of a program, at most */
@@ -95,6 +96,13 @@ static void aim_residual(struct snpu_pkt_SPMV *p)
 	p->residual = (struct snpu_ref){ .addr = SNPU_REF_ADDR(SNPU_REGION_TRACE, RIG_REGION - 0x1000 + 32 * rnd(16)) };
 }
 
+/* The many numbers of images, mostly small all together. */
+static void aim_image(uint32_t *number, unsigned int n)
+{
+	for (unsigned int i = 0; rnd(4) && i < n; i++)
+		number[i] = 1 + rnd(4);
+}
+
 static size_t random_packet(uint8_t *pkt)
 {
 	unsigned int k = rnd(OPS);
@@ -116,6 +124,10 @@ static size_t random_packet(uint8_t *pkt)
 	}
 	if (h.opcode == SNPU_OP_SPMV && rnd(2))
 		aim_residual((struct snpu_pkt_SPMV *)pkt);
+	if (h.opcode == SNPU_OP_CONV)
+		aim_image(&((struct snpu_pkt_CONV *)pkt)->groups, 15);
+	if (h.opcode == SNPU_OP_POOL)
+		aim_image(&((struct snpu_pkt_POOL *)pkt)->channels, 11);
 	aim[k](pkt);
 	memset(pkt + ops[k].used, 0, ops[k].size - ops[k].used);
 	if (!rnd(25))
@@ -125,7 +137,7 @@ static size_t random_packet(uint8_t *pkt)
 
 static void random_program(struct rig *r)
 {
-	uint8_t pkt[128] __attribute__((aligned(8)));
+	uint8_t pkt[ENGINE_MAX_PKT] __attribute__((aligned(8)));
 	unsigned int n = 1 + rnd(PACKETS);
 
 	r->prog = 0;
@@ -205,7 +217,7 @@ static void check_result(const struct rig *r)
 	EXPECT_NE(f->code, (uint32_t)SNPU_FAULT_KILLED);
 	EXPECT_LT(f->pc, (uint64_t)r->prog + 8);
 	EXPECT_EQ(f->pc % 8, 0u);
-	EXPECT_TRUE(f->operand == ~0u || f->operand < 10);
+	EXPECT_TRUE(f->operand == ~0u || f->operand < ENGINE_MAX_ARGS);
 	EXPECT_TRUE((f->va != 0) == (f->access != 0));
 }
 

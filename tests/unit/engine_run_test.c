@@ -106,9 +106,11 @@ TEST(cost_of_a_nop)
 	PUT(&r, NOP, 0);
 	PUT(&r, END, 0);
 	EXPECT_EQ(rig_run(&r), SNPU_ENG_DONE);
+	snpu_engine_clear_totals(r.engine);
 	EXPECT_EQ(rig_run(&r), SNPU_ENG_DONE);
 	/* 8 decode + 2 words / 2 + one burst + 100 latency, twice. */
 	EXPECT_EQ(r.res.counter[SNPU_COUNTER_CYCLES], 2u * 110);
+	EXPECT_EQ(snpu_engine_stalls(r.engine), 2u * 101);	/* the burst, and the first access */
 	EXPECT_EQ(r.res.counter[SNPU_COUNTER_ENERGY_IDEAL], 0u);
 	/* burst 10.4 nJ + 16 SRAM words of 10 pJ + 2 words of 70 pJ + 110 cycles of 50 pJ, twice, in fJ. */
 	EXPECT_EQ(r.res.counter[SNPU_COUNTER_ENERGY], 2u * (10400000u + 160000 + 140000 + 5500000));

@@ -4,28 +4,7 @@
 #define SNPU_TESTS_FILE_RIG_H
 
 #include "snpu/snpu_array.h"
-#include "tests/harness.h"
-
-TH_VAR void *rig_read(const char *path, size_t *size)
-{
-	FILE *f = fopen(path, "rb");
-	void *mem = NULL;
-	long n;
-
-	if (f && !fseek(f, 0, SEEK_END) && (n = ftell(f)) >= 0 && !fseek(f, 0, SEEK_SET)) {
-		mem = malloc((size_t)n + 1);
-		*size = (size_t)n;
-		if (mem && fread(mem, 1, *size, f) != *size) {
-			free(mem);
-			mem = NULL;
-		}
-	}
-	if (f)
-		fclose(f);
-	if (!mem)
-		printf("# cannot read %s\n", path);
-	return mem;
-}
+#include "tests/unit/read_rig.h"
 
 /* An array of a .npz file. */
 TH_VAR bool rig_npz(const char *path, const char *name, struct snpu_array *a)

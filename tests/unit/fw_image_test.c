@@ -84,7 +84,7 @@ TEST_F(fw, boot)
 
 	EXPECT_EQ(self->bus->ready_state, SNPU_FW_READY);	/* the magic came last */
 	EXPECT_EQ(self->header->abi_major, SNPU_FW_ABI_MAJOR);
-	EXPECT_EQ(self->header->abi_minor, SNPU_FW_ABI_MINOR);
+	EXPECT_EQ(self->header->abi_minor, FW_ABI_MINOR);
 	EXPECT_EQ(self->header->version, FW_VERSION);
 	EXPECT_EQ(self->header->queues, SNPU_QUEUES);
 	EXPECT_EQ(self->header->running_queue, ~0u);
@@ -145,12 +145,16 @@ TEST_F(fw, job)
 
 	ASSERT_TRUE(create(self, 33));
 	for (uint32_t i = 1; i <= 20; i++) {
+		fw_bus_time_add(self->bus, 1000);
 		push(self, 33);
 		EXPECT_EQ(fw_bus_run(self->bus, STEPS), RV32_STOP_WFI);
 		EXPECT_TRUE(self->bus->eng.busy);
 		EXPECT_EQ(self->bus->eng.queue, 33);
 		EXPECT_EQ(self->bus->eng.desc, SNPU_CTL_JOB(33, (i - 1) % 8));
 		EXPECT_EQ(self->header->running_queue, 33);
+		EXPECT_EQ(self->header->running_since_us, self->bus->time_us);
+		EXPECT_EQ(self->header->busy_ns, (i - 1) * 250000);
+		fw_bus_time_add(self->bus, 250);
 		self->bus->host_irqs = 0;
 		fw_bus_engine_stop(self->bus, SNPU_ENG_DONE);
 		EXPECT_EQ(fw_bus_run(self->bus, STEPS), RV32_STOP_WFI);
@@ -160,6 +164,7 @@ TEST_F(fw, job)
 		EXPECT_EQ(done->head.type, SNPU_FW_EVENT_JOB_DONE);
 		EXPECT_EQ(done->seqno, i);
 		EXPECT_EQ(self->header->running_queue, ~0u);
+		EXPECT_EQ(self->header->busy_ns, i * 250000);
 	}
 }
 
@@ -428,7 +433,9 @@ TEST(image_is_well_formed)
 	EXPECT_EQ(head->header_size, sizeof(*head));
 	EXPECT_EQ(head->image_size, size);
 	EXPECT_EQ(head->version, FW_VERSION);
-	EXPECT_EQ(head->flags | head->pad, 0);
+	EXPECT_EQ(head->flags, 0);
+	EXPECT_EQ(head->security_version, FW_SECURITY_VERSION);
+	EXPECT_EQ(head->abi_minor, FW_ABI_MINOR);
 	EXPECT_EQ(strlen(head->build), 2 * FW_BUILD_BYTES);
 	EXPECT_TRUE(hash_ok(data, size));
 	ASSERT_LE(head->sections, SNPU_FW_MAX_SECTIONS);

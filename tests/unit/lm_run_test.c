@@ -293,6 +293,32 @@ static int see(void *arg, const struct snpu_lm_tap *tap)
 	return kept_add(&s->kept, tap);
 }
 
+/* Parts on the CPU say why: no device was given, or it was, and then what stands behind it in the list is not asked. */
+TEST(places_say_why)
+{
+	struct made m = SMALL;
+	struct snpu_lm_place place = { .sz = sizeof(place) };
+	struct snpu_device *list[2] = { NULL, simulator(0) };
+	struct seq s;
+
+	seq_made(&s, m, SNPU_LM_SPIKE, SNPU_LM_WINDOW_W1, 2);
+	ASSERT_EQ(snpu_device_open("cpu", NULL, &list[0]), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct snpu_lm_ctx *ctx = context(&s, (struct snpu_lm_ctx_opts){ .devices = list, .n_devices = i });
+
+		for (unsigned int part = 0; part < m.layers + 2; part++) {
+			ASSERT_EQ(snpu_lm_ctx_place(ctx, part, &place), 0);
+			EXPECT_STREQ(place.device, "cpu");
+			EXPECT_STREQ(place.why, i && part > 1 && part <= m.layers ? "stays with the layer before it" : i ? "cpu was asked for" : "no card was given");
+		}
+		EXPECT_EQ(snpu_lm_ctx_place(ctx, m.layers + 2, &place), -ENOENT);
+		snpu_lm_ctx_free(ctx);
+	}
+	snpu_device_close(list[0]);
+	snpu_device_close(list[1]);
+	seq_close(&s);
+}
+
 /* Arrays and spikes are the same wherever the parts run, also when nobody asks for logits; the head's counters stay at what it did. */
 TEST(the_same_is_seen_everywhere)
 {

@@ -309,12 +309,24 @@ TEST(tensors_missing_and_left_over)
 
 TEST(unknown_tensors_are_warned_of)
 {
+	char *dir, command[256];
 	struct snpu_lm *lm;
 
 	/* a W8ASpike checkpoint has scales for down_proj, which the authors' form does not use: known, no warning */
 	ASSERT_EQ(snpu_lm_open(LM_DATA "dev-w8-a", NULL, &lm), 0);
 	EXPECT_TRUE(snpu_lm_warning(lm, 0) == NULL);
 	snpu_lm_free(lm);
+
+	/* with the last layer taken out of the configuration, its tensors are nobody's */
+	dir = copy_folder("dev-7b-a");
+	ASSERT_TRUE(dir != NULL);
+	snprintf(command, sizeof(command), "sed -i -z 's/1,\\n *3\\n/1\\n/; s/\"num_hidden_layers\": 4/\"num_hidden_layers\": 3/' %s/config.json", dir);
+	ASSERT_EQ(system(command), 0);
+	ASSERT_EQ(snpu_lm_open(dir, NULL, &lm), 0);
+	ASSERT_TRUE(snpu_lm_warning(lm, 0) != NULL);
+	EXPECT_CONTAINS(snpu_lm_warning(lm, 0), "model.layers.3.");
+	snpu_lm_free(lm);
+	remove_folder(dir);
 }
 
 TEST(config_and_weights_of_different_models)

@@ -83,6 +83,48 @@ TH_VAR void rig_edges(struct snpu_model *m, const char *edges)
 	}
 }
 
+/* A Delay of these seconds for all n elements. */
+TH_VAR unsigned rig_delay(struct snpu_model *m, const char *name, uint64_t n, float seconds)
+{
+	unsigned node = rig_node(m, name, "Delay");
+
+	rig_vector(m, node, "delay", n, seconds);
+	return node;
+}
+
+/* A SumPool2d or AvgPool2d with a square window, without padding. */
+TH_VAR unsigned rig_pool(struct snpu_model *m, const char *name, const char *type, int64_t window, int64_t stride)
+{
+	unsigned node = rig_node(m, name, type);
+	int64_t zero = 0;
+
+	MUST(snpu_model_set_ints(m, node, "kernel_size", 1, &window));
+	MUST(snpu_model_set_ints(m, node, "stride", 1, &stride));
+	MUST(snpu_model_set_ints(m, node, "padding", 1, &zero));
+	return node;
+}
+
+/* The edges, and the model is finished. */
+TH_VAR struct snpu_model *rig_done(struct snpu_model *m, const char *edges)
+{
+	rig_edges(m, edges);
+	MUST(snpu_model_finish(m));
+	return m;
+}
+
+/* input(2) -> LIF with this tau and r -> output. dt 0: the model does not tell. */
+TH_VAR struct snpu_model *rig_one_lif(float tau, float r, double dt)
+{
+	struct snpu_model *m = rig_model();
+
+	rig_end(m, "input", "Input", 2);
+	rig_lif(m, "lif", tau, r);
+	rig_end(m, "output", "Output", 2);
+	if (dt)
+		MUST(snpu_model_set_dt(m, dt));
+	return rig_done(m, "input>lif lif>output");
+}
+
 /* input(n) -> lin(n x n) -> lif -> output, tau 10 ms, r 10. Finished. */
 TH_VAR struct snpu_model *rig_chain(int64_t n)
 {
@@ -92,9 +134,7 @@ TH_VAR struct snpu_model *rig_chain(int64_t n)
 	rig_linear(m, "lin", (uint64_t)n, (uint64_t)n, 0.1f);
 	rig_lif(m, "lif", 0.01f, 10);
 	rig_end(m, "output", "Output", n);
-	rig_edges(m, "input>lin lin>lif lif>output");
-	MUST(snpu_model_finish(m));
-	return m;
+	return rig_done(m, "input>lin lin>lif lif>output");
 }
 
 /* float32 [samples][steps][n], a pattern of zeros and ones. */

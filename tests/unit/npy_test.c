@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* .npy and .npz files: what NumPy writes, what we write, what is damaged. And the image encoder. */
+#include <math.h>
+
 #include "nir_rig.h"
 
 /* A .npy file with this dictionary and `bytes` bytes of elements counting up from 0. */
@@ -265,6 +267,48 @@ TEST(conversion_to_float)
 	EXPECT_EQ(f[2], 32767);
 	EXPECT_EQ(snpu_array_to_f32(&a, 2, 2, f), -ERANGE);
 	EXPECT_EQ(snpu_array_to_f32(&a, UINT64_MAX, 2, f), -ERANGE);
+}
+
+/* splitmix64 of seed 0 begins with e220a8397b1dcdaf, 6e789e6aa1b965f4, 06c45d188009454f (its authors' test vector). */
+TEST(rate_by_chance)
+{
+	uint8_t pixels[3] = { 0xe3, 255, 0 }, grey[512];
+	float spikes[6], *many = malloc(2 * 200 * 512 * sizeof(*many));
+	double sum = 0;
+
+	snpu_encode_rate(pixels, 3, 2, 0, spikes);
+	/* e220a839 of 2^32 is 225.24 of 255: a pixel of 227 fires, one of 225 does not. */
+	EXPECT_TRUE(spikes[0] == 1 && spikes[1] == 1 && spikes[2] == 0 && spikes[4] == 1 && spikes[5] == 0);
+	pixels[0] = 225;
+	snpu_encode_rate(pixels, 3, 1, 0, spikes);
+	EXPECT_TRUE(spikes[0] == 0);
+	/* 06c45d18 is 6.75: the third pixel fires from 7 on. */
+	for (int p = 6; p < 8; p++) {
+		pixels[2] = (uint8_t)p;
+		snpu_encode_rate(pixels, 3, 1, 0, spikes);
+		EXPECT_TRUE(spikes[2] == (p == 7));
+	}
+	memset(grey, 64, sizeof(grey));
+	snpu_encode_rate(grey, 512, 200, 5, many);
+	snpu_encode_rate(grey, 512, 200, 6, many + 200 * 512);
+	for (int i = 0; i < 200 * 512; i++)
+		sum += (double)many[i];
+	EXPECT_TRUE(fabs(sum / (200 * 512) - 64 / 255.0) < 0.005);
+	EXPECT_NE(memcmp(many, many + 200 * 512, 200 * 512 * sizeof(*many)), 0);
+	free(many);
+}
+
+TEST(latency_of_a_pixel)
+{
+	uint8_t pixels[4] = { 255, 128, 1, 0 };
+	float spikes[10 * 4];
+
+	snpu_encode_latency(pixels, 4, 10, spikes);
+	for (int t = 0; t < 10; t++)
+		for (int i = 0; i < 4; i++)
+			EXPECT_TRUE(spikes[t * 4 + i] == ((i == 0 && t == 0) || (i == 1 && t == 4) || (i == 2 && t == 8)));
+	snpu_encode_latency(pixels, 4, 1, spikes);
+	EXPECT_TRUE(spikes[0] == 1 && spikes[1] == 1 && spikes[2] == 1 && spikes[3] == 0);
 }
 
 TEST_HARNESS_MAIN

@@ -3,25 +3,10 @@
  * Running: inputs and records, chunks, several devices, devices that fail in mid-run, cancelling. Failures are made by
  * wrapping snpu_fence_wait and snpu_bo_create (the linker's --wrap): the library cannot tell them from real ones.
  */
-#include "backend/backend.h"
+#include "fail_rig.h"
 #include "model_rig.h"
 
-static int fail_after = -1, fail_err;		/* fences of the simulator that still succeed; -1: all */
 static bool no_memory;				/* buffers of the simulator are refused with -ENODEV */
-
-int __real_snpu_fence_wait(struct snpu_fence *fence, int64_t timeout_ns);
-int __wrap_snpu_fence_wait(struct snpu_fence *fence, int64_t timeout_ns);
-int __wrap_snpu_fence_wait(struct snpu_fence *fence, int64_t timeout_ns)
-{
-	int err = __real_snpu_fence_wait(fence, timeout_ns);
-
-	if (err == -ETIMEDOUT || fence->dev->info.kind != SNPU_KIND_SIMULATOR || fail_after < 0)
-		return err;
-	if (fail_after-- > 0)
-		return err;
-	fail_after = 0;
-	return snpu_fail(fail_err, "the test says so");
-}
 
 int __real_snpu_bo_create(struct snpu_device *dev, uint64_t size, uint32_t flags, struct snpu_bo **bo);
 int __wrap_snpu_bo_create(struct snpu_device *dev, uint64_t size, uint32_t flags, struct snpu_bo **bo);
@@ -104,7 +89,7 @@ static void check_fallback(int err, bool at_start)
 	MUST(snpu_device_open("sim", NULL, &sim));
 	s = rig_session(m, o);
 	fail_after = at_start ? -1 : 3;
-	fail_err = err;
+	fail_error = err;
 	no_memory = at_start;
 	r = run(s, &x);
 	no_memory = false;
@@ -165,7 +150,7 @@ TEST(another_card_goes_on_first)
 	MUST(snpu_device_open("sim", NULL, &sim[1]));
 	s = rig_session(m, (struct snpu_session_opts){ RECORDS, .devices = sim, .n_devices = 2, .chunk_samples = 2 });
 	fail_after = 1;
-	fail_err = -EFAULT;
+	fail_error = -EFAULT;
 	r = run(s, &x);		/* the first fails, then the second, then the CPU */
 	ASSERT_TRUE(r);
 	EXPECT_TRUE(rig_same(want, r));

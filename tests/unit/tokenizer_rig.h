@@ -8,34 +8,18 @@
 
 #include "load/tokenizer.h"
 #include "snpu/snpu.h"
-#include "tests/harness.h"
+#include "tests/unit/read_rig.h"
 
 #define AUSTEN	"tests/data/spikingbrain/austen-3.7m"
 #define QWEN2	"tests/data/spikingbrain/tokenizer-qwen2"
 #define VECTORS	"tests/data/spikingbrain/dev-tokenizer"
 
-/* A whole file, a zero behind it. */
-TH_VAR char *rig_read(const char *dir, const char *name, size_t *size)
+TH_VAR char *rig_read_in(const char *dir, const char *name, size_t *size)
 {
-	char path[256], *mem = NULL;
-	FILE *f;
-	long n;
+	char path[256];
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "rb");
-	if (f && !fseek(f, 0, SEEK_END) && (n = ftell(f)) >= 0 && !fseek(f, 0, SEEK_SET)) {
-		mem = calloc((size_t)n + 1, 1);
-		*size = (size_t)n;
-		if (mem && fread(mem, 1, *size, f) != *size) {
-			free(mem);
-			mem = NULL;
-		}
-	}
-	if (f)
-		fclose(f);
-	if (!mem)
-		printf("# cannot read %s\n", path);
-	return mem;
+	return rig_read(path, size);
 }
 
 /* big: folder of vocab.json and merges.txt, small: of the other two. */
@@ -43,10 +27,10 @@ TH_VAR struct snpu_tokenizer_files rig_files(const char *big, const char *small)
 {
 	struct snpu_tokenizer_files f = { 0 };
 
-	f.vocab = rig_read(big, "vocab.json", &f.vocab_size);
-	f.merges = rig_read(big, "merges.txt", &f.merges_size);
-	f.added = rig_read(small, "added_tokens.json", &f.added_size);
-	f.config = rig_read(small, "tokenizer_config.json", &f.config_size);
+	f.vocab = rig_read_in(big, "vocab.json", &f.vocab_size);
+	f.merges = rig_read_in(big, "merges.txt", &f.merges_size);
+	f.added = rig_read_in(small, "added_tokens.json", &f.added_size);
+	f.config = rig_read_in(small, "tokenizer_config.json", &f.config_size);
 	return f;
 }
 

@@ -26,7 +26,7 @@ static bool same(const uint32_t *a, size_t n, const uint32_t *b, size_t m)
 static json_t *vectors(const char *name)
 {
 	size_t size = 0;
-	char *text = rig_read(VECTORS, name, &size);
+	char *text = rig_read_in(VECTORS, name, &size);
 	json_t *j = text ? json_loadb(text, size, JSON_ALLOW_NUL, NULL) : NULL;
 
 	free(text);

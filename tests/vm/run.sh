@@ -3,7 +3,7 @@
 # One boot of the test matrix: runs tests/vm/suite.sh in a VM, joins the TAP of its programs into one, and adds what only the
 # host can tell: a program that died, the kernel's log, and whether what the card wrote equals, bit for bit and in every
 # exact counter, what this machine's CPU and the in-process simulator wrote.
-# usage: run.sh BUILD RELEASE off|pt|strict CARDS network|all [tools/vm option...]
+# usage: run.sh BUILD RELEASE off|pt|strict CARDS network|power|kexec|all [tools/vm option...]
 set -u
 cd "$(dirname "$0")/../.."
 . tests/tap.sh
@@ -14,24 +14,12 @@ rm -rf "$out"
 mkdir -p "$out"
 chmod 777 "$out"
 
-tools/vm --kernel "$series" --iommu "$iommu" --cards "$cards" --sim "$build/sim/snpu-sim" --module "$build/kmod/$series/snpu.ko" \
-	--firmware "$build/firmware" --share "$out" --log "$out/kernel.log" --timeout 900 "$@" -- \
+tools/vm --kernel "$series" --iommu "$iommu" --cards "$cards" --sim "$build/sim/snpu-sim" --sim-arg=--faults --module "$build/kmod/$series/snpu.ko" \
+	--firmware "$build/firmware" --share "$out" --log "$out/kernel.log" --timeout $((${VM_LONG:-0} ? 1800 : 900)) --env "VM_LONG=${VM_LONG:-0}" "$@" -- \
 	tests/vm/suite.sh "$build" "$series" "$out" "$what" >"$out/tap" 2>"$out/stderr"
 status=$?
 
-# Renumbers; a program that ended without a plan, or badly without a failed test, is a failure of its own.
-awk '
-	/^# begin / { name = $3; plan = failed = 0 }
-	/^1\.\.[1-9]/ { plan = 1; next }
-	/^TAP version/ || /^1\.\./ { next }
-	/^(not )?ok / {
-		if ($1 == "not") failed = 1
-		sub(/^ok [0-9]+ /, "ok " ++n " " name ": ") || sub(/^not ok [0-9]+ /, "not ok " ++n " " name ": ")
-	}
-	/^# end / && (!plan || ($4 != 0 && !failed)) { print "not ok " ++n " " name ": ended with status " $4 " and " (plan ? "no failed test" : "no plan") }
-	/^# (begin|end) / { next }
-	{ print }
-	END { print n > "/dev/stderr" }' "$out/tap" 2>"$out/count"
+awk -f tests/vm/join.awk "$out/tap" 2>"$out/count"
 tap_n=$(cat "$out/count")
 
 clean() {
