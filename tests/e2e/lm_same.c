@@ -389,7 +389,7 @@ TEST_F(same, a_required_device_is_lost)
 	fail_error = -ENODEV;
 	EXPECT_EQ(snpu_lm_eval(ctx, self->ids, 3, SNPU_LM_NONE, NULL), -EREMOTEIO);
 	EXPECT_EQ(snpu_lm_ctx_position(ctx), 3u);
-	EXPECT_TRUE(strstr(snpu_last_error(), "the test took it away") != NULL);
+	EXPECT_TRUE(strstr(snpu_last_error(), "the test says so") != NULL);
 	fail_after = -1;
 	snpu_lm_ctx_free(ctx);
 	snpu_device_close(sim);
