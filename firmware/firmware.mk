@@ -33,6 +33,7 @@ $(FW_DIR)/rv32/%.o: firmware/%
 	$(Q)$(FW_CROSS)gcc $(FW_CFLAGS) -MMD -MP -c $< -o $@
 
 # As if built for another minor version of the ABI.
+.SECONDARY: $(foreach m,0 $(FW_ABI_NEXT),$(FW_DIR)/rv32/core.minor-$(m).o $(FW_DIR)/snpu-fw.minor-$(m).elf)
 $(FW_DIR)/rv32/core.minor-%.o: firmware/core.c
 	@mkdir -p $(@D)
 	$(Q)$(FW_CROSS)gcc $(FW_CFLAGS) -DFW_ABI_MINOR=$* -MMD -MP -c $< -o $@

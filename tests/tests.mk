@@ -23,13 +23,14 @@ check-style: $(O)/hw/gen-manual	## rules of the tree, manual against hw/
 	$(Q)tests/run-tap.sh tests/style/tree.sh tests/style/docs.sh "tests/style/manual.sh $(O)/hw/gen-manual"
 CHECK += check-style
 
-# check installs what it needs and then builds, because pkg-config answers are read when make starts.
+# check installs what it needs and then builds, because pkg-config answers are read when make starts. CHECK_VM are those of CHECK that
+# start VMs.
 .PHONY: check check-all
 check:	## everything: set-up, host tests, driver builds, tests in the VM
 	$(Q)tools/setup.sh
 	$(Q)$(MAKE) --no-print-directory check-all
 check-all:
-	$(Q)tests/check.sh $(CHECK)
+	$(Q)tests/check.sh -n vm-needs $(CHECK_VM:%=-v %) $(CHECK)
 
 # Self tests of the driver; they run in the VM against /dev/accel.
 KSELF_BINS = $(addprefix $(O)/tests/kselftest/,ioctl_test sync_test fault_test fuzz_test user_test sched_test userptr_test prime_test memory_test \
@@ -93,9 +94,11 @@ VM_RUNS = "6.12 off 2 all" "6.12 strict 1 all $(VM_UNPLUG)" "7.3 strict 2 all" "
 	  "6.12 off 1 network" "6.12 pt 1 power --hotplug off" "6.12 pt 2 network" "6.12 strict 2 network" \
 	  "7.3 off 2 network --switch --env SNPU_P2P=1" "7.3 pt 1 power --hotplug off" "7.3 pt 2 network" "7.3 strict 1 kexec"
 .PHONY: check-vm
-check-vm: all $(EVENTS_DIR)/made $(KMODS) $(KMOD_OWN) $(KSELF_BINS) $(CONF_BINS) $(O)/tests/e2e/lm_same $(O)/tests/e2e/card_limits $(O)/tests/e2e/mnist_again $(VM_REFS)	## the driver and the card in a VM, on every kernel and IOMMU setting
+.PHONY: vm-needs
+vm-needs: all $(EVENTS_DIR)/made $(KMODS) $(KMOD_OWN) $(KSELF_BINS) $(CONF_BINS) $(O)/tests/e2e/lm_same $(O)/tests/e2e/card_limits $(O)/tests/e2e/mnist_again $(VM_REFS)
+check-vm: vm-needs	## the driver and the card in a VM, on every kernel and IOMMU setting
 	$(Q)for r in $(VM_RUNS); do set -- "$$@" "tests/vm/run.sh $(O) $$r"; done; tests/run-tap.sh "$$@"
-CHECK += check-vm
+CHECK_VM += check-vm
 
 # The same four boots with everything on both kernels.
 .PHONY: check-vm-long
@@ -128,7 +131,7 @@ bench-submit: all $(O)/kmod/7.3/snpu.ko $(O)/tests/bench/submit	## round trip an
 .PHONY: check-testbed
 check-testbed: $(O)/sim/snpu-sim	## tools/vm does what its manual says
 	$(Q)O=$(O) tests/run-tap.sh tests/e2e/vm_selftest.sh
-CHECK += check-testbed
+CHECK_VM += check-testbed
 
 # --- the debug kernel -----------------------------------------------------------------------------------------
 # On demand: it takes a kernel's build once, and an hour. Each line is one boot: what runs, the seconds it may take.

@@ -15,7 +15,7 @@ mkdir -p "$out"
 chmod 777 "$out"
 
 tools/vm --kernel "$series" --iommu "$iommu" --cards "$cards" --sim "$build/sim/snpu-sim" --sim-arg=--faults --module "$build/kmod/$series/snpu.ko" \
-	--firmware "$build/firmware" --share "$out" --log "$out/kernel.log" --timeout $((${VM_LONG:-0} ? 1800 : 900)) --env "VM_LONG=${VM_LONG:-0}" "$@" -- \
+	--firmware "$build/firmware" --share "$out" --log "$out/kernel.log" --timeout $((${VM_LONG:-0} ? 2400 : 1500)) --env "VM_LONG=${VM_LONG:-0}" "$@" -- \
 	tests/vm/suite.sh "$build" "$series" "$out" "$what" >"$out/tap" 2>"$out/stderr"
 status=$?
 
