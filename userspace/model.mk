@@ -29,6 +29,12 @@ $(CNN_E2E): $(O)/tests/e2e/cnn.o $(addprefix $(O)/,$(NIR_OBJS) $(AVX512_EMU) use
 	$(call say,LD,$(@:$(O)/%=%))
 	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(NIR_LIBS) $(SNPU_LIBS) -o $@
 
+# Every network on everything that executes them; in the VM on the card as well.
+NETS_SAME := $(O)/tests/e2e/nets_same
+$(NETS_SAME): $(O)/tests/e2e/nets_same.o $(addprefix $(O)/,$(NIR_OBJS) $(AVX512_EMU) userspace/libsnpu.a)
+	$(call say,LD,$(@:$(O)/%=%))
+	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(NIR_LIBS) $(SNPU_LIBS) -o $@
+
 # MNIST in a process that lives through resets of the card; runs in the VM.
 MNIST_AGAIN := $(O)/tests/e2e/mnist_again
 $(MNIST_AGAIN): $(O)/tests/e2e/mnist_again.o $(addprefix $(O)/,$(NIR_OBJS) $(AVX512_EMU) userspace/libsnpu.a)
@@ -42,6 +48,6 @@ $(MODEL_FUZZ): %: %.o $(addprefix $(O)/,$(NIR_OBJS) userspace/libsnpu.a)
 	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(NIR_LIBS) $(SNPU_LIBS) -o $@
 
 .PHONY: check-model
-check-model: $(MNIST_E2E) $(CNN_E2E) $(MODEL_FUZZ)	## the MNIST network and the CNN on the host's backends; damaged model files
-	$(Q)tests/run-tap.sh $(MNIST_E2E) $(CNN_E2E) $(MODEL_FUZZ)
+check-model: $(MNIST_E2E) $(CNN_E2E) $(NETS_SAME) $(MODEL_FUZZ)	## the MNIST network, the CNN and all others on the host's backends; damaged model files
+	$(Q)tests/run-tap.sh $(MNIST_E2E) $(CNN_E2E) $(NETS_SAME) $(MODEL_FUZZ)
 CHECK += check-model

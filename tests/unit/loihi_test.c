@@ -5,38 +5,16 @@
  * and a recurrent network with biases from an interpreter in Python. Currents and membranes in every step, on every backend.
  */
 #include "backend_rig.h"
-#include "model_rig.h"
+#include "loihi_rig.h"
 
-#define DT	1e-3
-
-/* --- building and running --------------------------------------------------------------------------------------------- */
-
-/* n neurons whose current and membrane lose i_decay and v_decay of 4096 in a step, to which inputs are added as they are. */
-static void add_cuba(struct snpu_model *m, const char *name, uint64_t n, double i_decay, double v_decay, const float *threshold, const float *leak)
-{
-	unsigned node = rig_node(m, name, "CubaLIF");
-	float zero[64] = { 0 };
-
-	rig_vector(m, node, "tau_syn", n, (float)(DT * 4096 / i_decay));
-	rig_vector(m, node, "w_in", n, (float)(4096 / i_decay));
-	rig_vector(m, node, "tau_mem", n, (float)(DT * 4096 / v_decay));
-	rig_vector(m, node, "r", n, (float)(4096 / v_decay));
-	rig_vector(m, node, "v_reset", n, 0);
-	MUST(snpu_model_set_param(m, node, "v_leak", n > 1 ? 1 : 0, &n, leak ? leak : zero));
-	MUST(snpu_model_set_param(m, node, "v_threshold", n > 1 ? 1 : 0, &n, threshold));
-}
-
-static void add_matrix(struct snpu_model *m, const char *name, uint64_t rows, uint64_t columns, const float *weight)
-{
-	MUST(snpu_model_set_param(m, rig_node(m, name, "Linear"), "weight", 2, (uint64_t[]){ rows, columns }, weight));
-}
+/* --- running --------------------------------------------------------------------------------------------- */
 
 /* x: [steps][n]. Records are "a,b.v,...". */
 static struct snpu_result *run(struct snpu_device *dev, const struct snpu_model *m, float *x, uint64_t steps, uint64_t n, const char *const *records,
 			       unsigned n_records, enum snpu_delay delay)
 {
 	struct snpu_array a = { .dtype = SNPU_F32, .rank = 2, .shape = { steps, n }, .count = steps * n, .data = x };
-	struct snpu_session_opts o = { .sz = sizeof(o), .dt = DT, .devices = &dev, .n_devices = 1, .number = SNPU_NUMBER_LOIHI24, .records = records,
+	struct snpu_session_opts o = { .sz = sizeof(o), .dt = LOIHI_DT, .devices = &dev, .n_devices = 1, .number = SNPU_NUMBER_LOIHI24, .records = records,
 				       .n_records = n_records, .delay = delay };
 	struct snpu_input in = { .array = &a };
 	struct snpu_session *s = NULL;
@@ -61,20 +39,16 @@ static bool spike_at(const struct snpu_result *r, const char *record, uint64_t i
 
 /* --- one neuron on the chip -------------------------------------------------------------------------------------------- */
 
-/*
- * It ran with a decay of 163, a weight of 10 and a threshold of 25, one step later than we compute. The chip's probe shows 128 in the step of a spike;
- * Lava's model of it the membrane after its reset.
- */
+/* It ran one step later than we compute. The chip's probe shows 128 in the step of a spike; Lava's model of it the membrane after its reset. */
 static void check_neuron(struct snpu_device *dev, const char *path, int in_spike)
 {
 	enum { STEPS = 1000 };
 	static float x[STEPS];
 	static double v[STEPS], z[STEPS];
-	const float ten = 10, threshold = 25, zero = 0, r_gain = 4096.0f / 163, tau = (float)(DT * 4096 / 163);
 	const char *const records[] = { "lif", "lif.v" };
-	struct snpu_model *m = rig_model();
+	struct snpu_model *m = neuron_model();
 	struct snpu_result *r;
-	unsigned spikes = 0, wrong = 0, node;
+	unsigned spikes = 0, wrong = 0;
 	FILE *f = fopen(path, "r");
 	int n = 0;
 
@@ -83,17 +57,6 @@ static void check_neuron(struct snpu_device *dev, const char *path, int in_spike
 	if (f)
 		fclose(f);
 	ASSERT_EQ(n, STEPS);
-	rig_end(m, "input", "Input", 1);
-	add_matrix(m, "w", 1, 1, &ten);
-	node = rig_node(m, "lif", "LIF");
-	MUST(snpu_model_set_param(m, node, "tau", 0, NULL, &tau));
-	MUST(snpu_model_set_param(m, node, "r", 0, NULL, &r_gain));
-	MUST(snpu_model_set_param(m, node, "v_leak", 0, NULL, &zero));
-	MUST(snpu_model_set_param(m, node, "v_threshold", 0, NULL, &threshold));
-	MUST(snpu_model_set_param(m, node, "v_reset", 0, NULL, &zero));
-	rig_end(m, "output", "Output", 1);
-	rig_edges(m, "input>w w>lif lif>output");
-	MUST(snpu_model_finish(m));
 	r = run(dev, m, x, STEPS, 1, records, 2, SNPU_DELAY_SYNAPSE);
 	ASSERT_TRUE(r);
 	for (uint64_t t = 0; t < STEPS; t++) {
@@ -233,68 +196,26 @@ TEST_F(backend, a_network_as_the_chip_ran_it)
 
 /* --- a recurrent network with biases, from an interpreter ------------------------------------------------------------- */
 
-#define TRACE	"tests/data/nir/loihi24/trace.npz"
-
-static float *trace_array(const char *name, uint64_t count)
-{
-	struct snpu_array a;
-	float *f = NULL;
-
-	if (rig_npz(TRACE, name, &a) && a.count == count)
-		f = rig_f32(&a);
-	if (!f)
-		TH_FAILMSG("%s has no %s of %llu elements", TRACE, name, (unsigned long long)count);
-	snpu_array_free(&a);
-	return f;
-}
-
-static struct snpu_model *trace_model(void)
-{
-	struct snpu_model *m = rig_model();
-	float *w1 = trace_array("w1", 16 * 40), *back = trace_array("wr", 16 * 16), *w2 = trace_array("w2", 4 * 16);
-	float *th1 = trace_array("th1", 16), *th2 = trace_array("th2", 4), *leak = trace_array("b1", 16);
-
-	for (unsigned i = 0; i < 16; i++)
-		leak[i] *= 0.5f;		/* of which a step adds a 32nd, in units of a 64th */
-	rig_end(m, "input", "Input", 40);
-	add_matrix(m, "w1", 16, 40, w1);
-	add_cuba(m, "hidden", 16, 1024, 128, th1, leak);
-	add_matrix(m, "back", 16, 16, back);
-	add_matrix(m, "w2", 4, 16, w2);
-	add_cuba(m, "out", 4, 1024, 128, th2, NULL);
-	rig_end(m, "output", "Output", 4);
-	rig_edges(m, "input>w1 w1>hidden hidden>back back>hidden hidden>w2 w2>out out>output");
-	MUST(snpu_model_finish(m));
-	free(w1);
-	free(back);
-	free(w2);
-	free(th1);
-	free(th2);
-	free(leak);
-	return m;
-}
-
 TEST_F(backend, a_recurrent_network_as_an_interpreter_ran_it)
 {
-	enum { STEPS = 240 };
 	static const struct { const char *name, *record; unsigned n; bool spikes; } all[] = {
 		{ "z1", "hidden", 16, true }, { "v1", "hidden.v", 16, false }, { "i1", "hidden.i", 16, false },
 		{ "z2", "out", 4, true }, { "v2", "out.v", 4, false }, { "i2", "out.i", 4, false },
 	};
 	const char *records[6];
 	struct snpu_model *m = trace_model();
-	float *x = trace_array("x", STEPS * 40);
+	float *x = trace_array("x", TRACE_LENGTH * TRACE_IN);
 	struct snpu_result *r;
 
 	for (unsigned k = 0; k < 6; k++)
 		records[k] = all[k].record;
-	r = run(self->dev, m, x, STEPS, 40, records, 6, SNPU_DELAY_DEFAULT);
+	r = run(self->dev, m, x, TRACE_LENGTH, TRACE_IN, records, 6, SNPU_DELAY_DEFAULT);
 	ASSERT_TRUE(r);
 	for (unsigned k = 0; k < 6; k++) {
-		float *want = trace_array(all[k].name, STEPS * all[k].n);
+		float *want = trace_array(all[k].name, TRACE_LENGTH * all[k].n);
 		unsigned wrong = 0;
 
-		for (uint64_t i = 0; i < STEPS * all[k].n; i++)
+		for (uint64_t i = 0; i < TRACE_LENGTH * all[k].n; i++)
 			wrong += all[k].spikes ? spike_at(r, all[k].record, i) != (want[i] != 0.0f) : state_at(r, all[k].record, i) != (int)want[i];
 		if (wrong)
 			TH_FAILMSG("%s: %u numbers differ", all[k].record, wrong);

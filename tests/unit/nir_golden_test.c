@@ -4,61 +4,14 @@
  * recurrent networks on three, and graphs of one primitive each with both integrators. tests/data/nir/README.md says where they come from.
  */
 #include "backend_rig.h"
+#include "trace_rig.h"
 
 /* --- one LIF neuron ----------------------------------------------------------------------------------------------- */
 
-#define STEPS	1000
-
-struct trace {
-	const char *platform;
-	struct snpu_session_opts opts;
-	const char *nir;
-	double v_scale;				/* what their membrane is multiplied by, to be in the file's units */
-	double tolerance;			/* of the membrane, relative to the threshold of 0.1; 0: not compared */
-	unsigned v_steps;			/* steps whose membranes are compared */
-};
-
-/* A dialect's own time step is not that of the recordings, 0.1 ms, so it is given; snnTorch's and Lava's is. */
-static const struct trace traces[] = {
-	{ "norse", { .dialect = SNPU_DIALECT_NORSE, .dt = 1e-4 }, "lif_norse", 1, 1e-6, STEPS },
-	{ "snntorch", { .dialect = SNPU_DIALECT_SNNTORCH }, "lif_norse", 0.04, 1e-6, STEPS },
-	{ "spinnaker2", { .dt = 1e-4 }, "lif_norse", 0.04, 5e-4, STEPS },
-	{ "lava_cpu_float", { .dialect = SNPU_DIALECT_LAVA }, "lif_norse", 1, 1e-6, STEPS },
-	{ "nengo", { .dt = 1e-4, .integrator = SNPU_INTEGRATOR_EXP }, "lif_norse", 0.1, 1e-6, STEPS },
-	/* It resets within the step, at the time of the spike, so membranes are the same only up to the first. */
-	{ "exact", { .dt = 1e-4, .integrator = SNPU_INTEGRATOR_EXP }, "lif_norse", 1, 1e-6, 460 },
-	{ "sinabs", { .dialect = SNPU_DIALECT_SINABS, .dt = 1e-4 }, "lif_norse", 1, 1e-6, STEPS },
-	{ "rockpool", { .dialect = SNPU_DIALECT_ROCKPOOL }, "lif_rockpool", 1, 1e-6, STEPS },
-	{ "spyx", { .dialect = SNPU_DIALECT_SPYX, .dt = 1e-4 }, "lif_norse", 1, 1e-6, STEPS },
-	/* Integers: the float neuron fires in the same steps. */
-	{ "lava_cpu_fixed", { .dialect = SNPU_DIALECT_LAVA }, "lif_norse", 1, 0, 0 },
-	{ "lava_loihi_fixed", { .dialect = SNPU_DIALECT_LAVA }, "lif_norse", 1, 0, 0 },
-};
-
-/* Input, membrane, spike in each line. */
-static bool read_trace(const struct trace *t, float *x, float *v, float *z)
-{
-	char path[128];
-	double a, b, c;
-	FILE *f;
-	int n = 0;
-
-	snprintf(path, sizeof(path), DATA "lif/lif_%s.csv", t->platform);
-	f = fopen(path, "r");
-	while (f && n < STEPS && fscanf(f, "%lf,%lf,%lf", &a, &b, &c) == 3) {
-		x[n] = (float)a;
-		v[n] = (float)(b * t->v_scale);
-		z[n++] = (float)c;
-	}
-	if (f)
-		fclose(f);
-	return n == STEPS;
-}
-
 static void check_trace(struct snpu_device *dev, const struct trace *t)
 {
-	static float x[STEPS], v[STEPS], z[STEPS];
-	struct snpu_array in_x = { .dtype = SNPU_F32, .rank = 1, .shape = { STEPS }, .count = STEPS, .data = x };
+	static float x[TRACE_STEPS], v[TRACE_STEPS], z[TRACE_STEPS];
+	struct snpu_array in_x = { .dtype = SNPU_F32, .rank = 1, .shape = { TRACE_STEPS }, .count = TRACE_STEPS, .data = x };
 	struct snpu_input in = { .array = &in_x };
 	struct snpu_session_opts o = t->opts;
 	const char *v_name = strcmp(t->nir, "lif_norse") ? "1_LIFNeuronTorch.v" : "1.v", *const records[] = { v_name };
@@ -73,7 +26,7 @@ static void check_trace(struct snpu_device *dev, const struct trace *t)
 	o.n_records = 1;
 	r = rig_run(path, dev, &o, &in, 1);
 	ASSERT_TRUE(r);
-	for (int i = 0; i < STEPS; i++) {
+	for (int i = 0; i < TRACE_STEPS; i++) {
 		double d = fabs((double)((float *)rig_record(r, v_name)->data)[i] - (double)v[i]) / 0.1;
 
 		spikes += z[i] != 0.0f;
