@@ -115,10 +115,11 @@ network_ends() { # the network that ran when the card was taken away: each run t
 }
 # one RUNG GUILTY FAULT...: once, with everybody there. RUNG: what the driver must have counted, or -. $cut: jobs may be cut off (-EIO,
 # LOST), or fault because the card reached no memory (-EFAULT, FAULTED), and then have to say so; the next one finds its queue stopped
-# (-ECANCELED), and that says why. $gone: the card is taken away and given back: whoever had it open is told so (-ENODEV) for good
+# (-ECANCELED), and that says why. $gone: the card is taken away and given back: whoever had it open is told so (-ENODEV) for good,
+# a user queue's owner a moment before QUEUE_STATE says LOST
 one() {
 	local rung=$1 guilty=$2 before status=0 kept='keep 1 cpu 0 card 0' cut=${cut:-} gone=${gone:-}
-	local ends=${cut:+5|14|125}${gone:+19|125}
+	local ends="${cut:+|compute -(5|14|125) jobs [0-9]+ state [14]}${gone:+|compute -(19|125) jobs [0-9]+ state 4}"
 	shift 2
 	victim=
 	if [ -n "$gone" ]; then
@@ -137,8 +138,8 @@ one() {
 	kill -TERM "${pid[watch]}" "${pid[keep]}"
 	ended watch "watch (1${cut:+|-5|-14}${gone:+|-19}) jobs [0-9]+ median [0-9]+ longest [0-9]+" || status=1
 	ended keep "$kept" || status=1
-	ended compute "compute 1 jobs [1-9][0-9]* state 0${ends:+|compute -($ends) jobs [0-9]+ state [14]}" || status=1
-	ended rings "compute 1 jobs [1-9][0-9]* state 0${ends:+|compute -($ends) jobs [0-9]+ state [14]}" || status=1
+	ended compute "compute 1 jobs [1-9][0-9]* state 0$ends" || status=1
+	ended rings "compute 1 jobs [1-9][0-9]* state 0${ends/state 4/state [04]}" || status=1
 	[ -z "$gone" ] || network_ends || status=1
 	[ "$guilty" = - ] || ended guilty "$guilty" || status=1
 	[ "$rung" = - ] || [ "$(count "$rung")" -gt "$before" ] || { echo "not by $rung"; cat "$dbg/objects"; status=1; }
