@@ -109,8 +109,8 @@ check-vm-long:	## the driver and the card in a VM, with all that takes minutes o
 RECOVER_TIMES ?= 20
 .PHONY: bench-recover
 bench-recover: all $(O)/kmod/7.3/snpu.ko $(KSELF_BINS) $(O)/tests/e2e/mnist_again	## faults on purpose, and what is lost (in the VM; takes minutes)
-	$(Q)tools/vm --kernel 7.3 --cards 1 --sim $(O)/sim/snpu-sim --sim-arg=--faults --module $(O)/kmod/7.3/snpu.ko --firmware $(O)/firmware \
-		--timeout 1500 -- tests/vm/recover_test.sh $(O) $(RECOVER_TIMES)
+	$(Q)tools/vm --kernel 7.3 --cards 1 $(VM_UNPLUG) --sim $(O)/sim/snpu-sim --sim-arg=--faults --module $(O)/kmod/7.3/snpu.ko --firmware $(O)/firmware \
+		--timeout 2400 -- tests/vm/recover_test.sh $(O) $(RECOVER_TIMES)
 	$(Q)tools/vm --kernel 7.3 --cards 1 --hotplug off --sim $(O)/sim/snpu-sim --sim-arg=--faults --module $(O)/kmod/7.3/snpu.ko --firmware $(O)/firmware \
 		--timeout 1500 -- tests/vm/power_test.sh $(O) $(RECOVER_TIMES)
 

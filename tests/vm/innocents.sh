@@ -38,6 +38,7 @@ node_wait() { # node_wait [-n]: until the card's node is there (or gone); it may
 	echo "still not as expected after 10 s"
 	return 1
 }
+can_unplug() { ! grep -qx msix /sys/bus/pci/devices/"$bdf"/msi_irqs/*; }	# QEMU aborts when a card with MSI-X is unplugged
 
 # The first failure since the last call left a dump that says REGEX... in lines of the screen; whatever was left is freed.
 dump_says() {
@@ -97,13 +98,34 @@ alone() { # the round trip of an empty job when nothing else happens
 	ended watch 'watch 1 jobs [0-9]+ median [0-9]+ longest [0-9]+' && sed -n 's/.* median \([0-9]*\) .*/\1/p' "$tmp/watch" >"$tmp/empty"
 }
 median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+# Until a new client's job was done. That is what a card that was taken away keeps others waiting for: their files do not see it again.
+back() {
+	local began=${EPOCHREALTIME/./}
+	"$@" || return 1
+	for _ in $(seq 100); do
+		"$client" short && echo "0 $((${EPOCHREALTIME/./} - began))" >>"$tmp/waits" && return 0
+		sleep 0.05
+	done
+	return 1
+}
+network_ends() { # the network that ran when the card was taken away: each run the same bits or the library's sentence, the last one that
+	wait "${pid[network]}"
+	sort "$tmp/network" | uniq -c
+	[ "$(head -1 "$tmp/network")" = ready ] && ! tail -n +2 "$tmp/network" | grep -Evx 'same|failed: .+' && tail -1 "$tmp/network" | grep -q '^failed: '
+}
 # one RUNG GUILTY FAULT...: once, with everybody there. RUNG: what the driver must have counted, or -. $cut: jobs may be cut off (-EIO,
 # LOST), or fault because the card reached no memory (-EFAULT, FAULTED), and then have to say so; the next one finds its queue stopped
-# (-ECANCELED), and that says why
+# (-ECANCELED), and that says why. $gone: the card is taken away and given back: whoever had it open is told so (-ENODEV) for good,
+# a user queue's owner a moment before QUEUE_STATE says LOST
 one() {
-	local rung=$1 guilty=$2 before status=0
+	local rung=$1 guilty=$2 before status=0 kept='keep 1 cpu 0 card 0' cut=${cut:-} gone=${gone:-}
+	local ends="${cut:+|compute -(5|14|125) jobs [0-9]+ state [14]}${gone:+|compute -(19|125) jobs [0-9]+ state 4}"
 	shift 2
 	victim=
+	if [ -n "$gone" ]; then
+		kept='keep -19 cpu [0-9]+ card [0-9]+'
+		start network sh -c 'yes | head -n 100 | "$0"' "$build/tests/e2e/mnist_again" || return 1
+	fi
 	if [ "$guilty" != - ]; then
 		start guilty "$client" spin || return 1
 		victim=$(victim_slot)
@@ -111,19 +133,21 @@ one() {
 	start keep "$client" keep && start compute "$client" compute "${seconds:-1}" "${additions:-20000}" &&
 		start rings "$client" rings "${seconds:-1}" "${additions:-20000}" && start watch "$client" watch || return 1
 	before=$(count "$rung")
-	"$@" || status=1
+	${gone:+back} "$@" || status=1
 	sleep 0.1
 	kill -TERM "${pid[watch]}" "${pid[keep]}"
-	ended watch "watch (1${cut:+|-5|-14}) jobs [0-9]+ median [0-9]+ longest [0-9]+" || status=1
-	ended keep 'keep 1 cpu 0 card 0' || status=1
-	ended compute "compute 1 jobs [1-9][0-9]* state 0${cut:+|compute -(5|14|125) jobs [0-9]+ state [14]}" || status=1
-	ended rings "compute 1 jobs [1-9][0-9]* state 0${cut:+|compute -(5|14|125) jobs [0-9]+ state [14]}" || status=1
+	ended watch "watch (1${cut:+|-5|-14}${gone:+|-19}) jobs [0-9]+ median [0-9]+ longest [0-9]+" || status=1
+	ended keep "$kept" || status=1
+	ended compute "compute 1 jobs [1-9][0-9]* state 0$ends" || status=1
+	ended rings "compute 1 jobs [1-9][0-9]* state 0${ends/state 4/state [04]}" || status=1
+	[ -z "$gone" ] || network_ends || status=1
 	[ "$guilty" = - ] || ended guilty "$guilty" || status=1
 	[ "$rung" = - ] || [ "$(count "$rung")" -gt "$before" ] || { echo "not by $rung"; cat "$dbg/objects"; status=1; }
-	sed -n 's/^watch.* median \([0-9]*\) longest \([0-9]*\)$/\1 \2/p' "$tmp/watch" >>"$tmp/waits"
+	[ -n "$gone" ] || sed -n 's/^watch.* median \([0-9]*\) longest \([0-9]*\)$/\1 \2/p' "$tmp/watch" >>"$tmp/waits"
 	return $status
 }
-# What happened N times: recovered when a new process runs the network to the same bits, lost when somebody innocent did not get
+# What happened N times: recovered when a new client's job is done, and after $gone when a new process runs the network to the same
+# bits, which everybody does in the end; lost when somebody innocent did not get
 # what he should have, or the guilty no name for his error.
 again() { # again NAME N RUNG GUILTY FAULT...
 	local name=$1 n=$2 lost=0 recovered=0
@@ -131,11 +155,11 @@ again() { # again NAME N RUNG GUILTY FAULT...
 	: >"$tmp/waits"
 	for _ in $(seq "$n"); do
 		one "$@" || lost=$((lost + 1))
-		"$client" short && recovered=$((recovered + 1))
+		"$client" short && { [ -z "${gone:-}" ] || new_process; } && recovered=$((recovered + 1))
 	done
 	printf '%-52s %8d %9d %5d %12.0f\n' "$name" "$n" $recovered $lost \
 		"$(($(cut -d ' ' -f 2 "$tmp/waits" | median) / $(median <"$tmp/empty")))" >>"$tmp/table"
-	[ $recovered = "$n" ] && [ $lost = 0 ] && same_process && new_process
+	[ $recovered = "$n" ] && [ $lost = 0 ] && { [ -n "${gone:-}" ] || { same_process && new_process; }; }
 }
 
 # The process with the network is there and empty jobs were measured.

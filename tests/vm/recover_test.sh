@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Recovery, in the VM, as root: each fault of card and firmware again and again, with one client to blame where there is one, and
-# those of innocents.sh, who are not. The simulator has to have --faults.
+# those of innocents.sh, who are not; and the card taken away from all of them. The simulator has to have --faults.
 # usage: recover_test.sh BUILD [TIMES [MS]]          TIMES: injections of each fault that takes less than a second (default: 3)
 #                                                  MS: without progress a job hangs (default: 1000)
 set -u
@@ -105,6 +105,20 @@ churn() {
 }
 ok "user queues come and go during resets, and all of them go" churn
 ok "nothing is alive after resets" no_objects
+
+# --- taken away, and given back ---
+told='fence -19 state 4 create -19'	# the endless job that was on the card
+rebind() { echo "$bdf" >/sys/bus/pci/drivers/snpu/unbind && echo "$bdf" >/sys/bus/pci/drivers/snpu/bind; }
+rescan() { echo 1 >"/sys/bus/pci/devices/$bdf/remove" && node_wait -n && echo 1 >/sys/bus/pci/rescan; }
+replug() { vmhost unplug 0 && node_wait -n && vmhost plug 0; }
+gone=1 faulty "unbound under load, and bound" "$times" - "$told" rebind
+gone=1 faulty "removed from the bus under load, and found again" "$times" - "$told" rescan
+if can_unplug; then
+	gone=1 faulty "unplugged under load, and plugged" "$times" - "$told" replug
+else
+	skip "unplugged under load" "QEMU aborts when a card with MSI-X is unplugged; the run with --msi shows it"
+fi
+ok "nothing is alive after the card was taken away" no_objects
 
 table
 rm -rf "$tmp"

@@ -8,9 +8,6 @@ build=$1 series=$2 out=$3 what=$4
 data=tests/data/nir/mnist
 lm=tests/data/spikingbrain/austen-3.7m-w8aspike
 
-# Group render alone and no capabilities: what a user of the card has.
-user=(setpriv --reuid=1000 --regid=1000 "--groups=$(stat -c %g /dev/accel/accel0)" --inh-caps=-all --bounding-set=-all)
-
 program() { # program NAME COMMAND...
 	local name=$1 status began=$SECONDS
 	shift
@@ -20,6 +17,14 @@ program() { # program NAME COMMAND...
 	echo "# $name took $((SECONDS - began)) s"
 	echo "# end $name $status"
 }
+
+if grep -qw snpu.second /proc/cmdline; then	# see kexec_test.sh
+	program kexec tests/vm/kexec_test.sh "$build" "$series"
+	exit
+fi
+
+# Group render alone and no capabilities: what a user of the card has.
+user=(setpriv --reuid=1000 --regid=1000 "--groups=$(stat -c %g /dev/accel/accel0)" --inh-caps=-all --bounding-set=-all)
 
 # The MNIST network on every card there is: all images, and the first 40 with every membrane potential. Arrays and counters
 # are compared on the host.
@@ -68,10 +73,6 @@ populations() {
 	echo "1..1"
 }
 
-if grep -qw snpu.second /proc/cmdline; then	# see kexec_test.sh
-	program kexec tests/vm/kexec_test.sh "$build"
-	exit
-fi
 program network network
 program populations populations
 program language language
@@ -80,7 +81,7 @@ if [ "$what" = power ]; then
 	echo "# begin sleep"
 	exec tests/vm/sleep_test.sh "$build"	# says its end itself: afterwards nothing runs here
 fi
-[ "$what" != kexec ] || exec tests/vm/kexec_test.sh "$build"
+[ "$what" != kexec ] || exec tests/vm/kexec_test.sh "$build" "$series"
 program stream "${user[@]}" tests/vm/stream_test.sh "$build"
 # Where the cards can reach each other's memory, dma-bufs of it: with one switch above both (tools/vm --switch).
 [ "$what" = all ] || [ "${SNPU_P2P:-0}" = 0 ] || program memory-p2p "$build/tests/kselftest/prime_test"
