@@ -47,7 +47,11 @@ $(MODEL_FUZZ): %: %.o $(addprefix $(O)/,$(NIR_OBJS) userspace/libsnpu.a)
 	$(call say,LD,$(@:$(O)/%=%))
 	$(Q)$(CC) $^ $(ALL_LDFLAGS) $(NIR_LIBS) $(SNPU_LIBS) -o $@
 
-.PHONY: check-model
-check-model: $(MNIST_E2E) $(CNN_E2E) $(NETS_SAME) $(MODEL_FUZZ)	## the MNIST network, the CNN and all others on the host's backends; damaged model files
-	$(Q)tests/run-tap.sh $(MNIST_E2E) $(CNN_E2E) $(NETS_SAME) $(MODEL_FUZZ)
+.PHONY: check-model check-nets
+check-model: $(MNIST_E2E) $(CNN_E2E) $(MODEL_FUZZ)	## the MNIST network and the CNN on the host's backends; damaged model files
+	$(Q)tests/run-tap.sh $(MNIST_E2E) $(CNN_E2E) $(MODEL_FUZZ)
 CHECK += check-model
+
+check-nets: $(NETS_SAME)	## every network of the tests, in every number system, on the host's backends
+	$(Q)tests/run-tap.sh $(NETS_SAME)
+CHECK += check-nets
