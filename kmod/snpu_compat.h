@@ -113,6 +113,11 @@ static inline int drm_gem_huge_mnt_create(struct drm_device *drm, const char *va
 {
 	return 0;
 }
+
+static inline struct vfsmount *drm_gem_get_huge_mnt(struct drm_device *drm)
+{
+	return NULL;
+}
 #endif
 
 /* A mapping is refused when the card would get a copy. */

@@ -217,13 +217,17 @@ static void snpu_device_release(struct drm_device *drm, void *data)
 	xa_destroy(&snpu->users);
 }
 
-/* Not needed to work: without it host memory is in small pages more often. */
-static void snpu_device_want_huge_pages(struct snpu_device *snpu)
+/*
+ * Not needed to work: without it host memory is in small pages more often. But 7.3 returns 0 also
+ * when it could not mount, and the error it leaves would be that of every buffer.
+ */
+static int snpu_device_want_huge_pages(struct snpu_device *snpu)
 {
 	int err = drm_gem_huge_mnt_create(&snpu->drm, "within_size");
 
 	if (err)
 		drm_dbg(&snpu->drm, "no huge pages for buffers, error %d\n", err);
+	return PTR_ERR_OR_ZERO(drm_gem_get_huge_mnt(&snpu->drm));
 }
 
 static int snpu_device_soft_init(struct snpu_device *snpu)
@@ -237,9 +241,7 @@ static int snpu_device_soft_init(struct snpu_device *snpu)
 	snpu_coredump_init(snpu);
 	snpu_fw_init(snpu);
 	err = snpu_pm_init(snpu);
-	if (err)
-		return err;
-	err = snpu_doorbells_init(snpu);
+	err = snpu_doorbells_init(snpu) ?: err;
 	err = snpu_reset_init(snpu) ?: err;
 	if (err)
 		return err;
@@ -254,7 +256,9 @@ static int snpu_device_soft_init(struct snpu_device *snpu)
 	err = drmm_add_action_or_reset(&snpu->drm, snpu_device_release, snpu);
 	if (err)
 		return err;
-	snpu_device_want_huge_pages(snpu);
+	err = snpu_device_want_huge_pages(snpu);
+	if (err)
+		return err;
 	err = drmm_mutex_init(&snpu->drm, &snpu->objects.lock);
 	if (err)
 		return err;

@@ -18,7 +18,8 @@ program() { # program NAME COMMAND...
 	echo "# end $name $?"
 }
 
-# What the driver allocated and nothing refers to. Others' leaks are shown: a failed allocation in the kernel's own code may cause one.
+# What the driver allocated and nothing refers to. Others' leaks are shown: a failed allocation in the kernel's own code may cause one, as in
+# 7.3's drm_gem_huge_mnt_create(), which does not put its context when it cannot parse.
 leaks() {
 	local n
 	sleep 6 # younger ones are not reported
@@ -27,7 +28,7 @@ leaks() {
 	n=$(grep -c '^unreferenced object' "$out/kmemleak")
 	echo "TAP version 13"
 	echo "# $n leaks are known to the kernel"
-	awk '/^unreferenced object/ { if (ours) print text; text = ours = "" } { text = text "# " $0 "\n" } /\[snpu\]/ { ours = 1 }
+	awk '/^unreferenced object/ { if (ours) print text; text = ours = theirs = "" } { text = text "# " $0 "\n" } / drm_gem_huge_mnt_create/ { theirs = 1 } /\[snpu\]/ { ours = !theirs }
 		END { if (ours) print text }' "$out/kmemleak" >"$out/kmemleak.snpu"
 	if [ -s "$out/kmemleak.snpu" ]; then cat "$out/kmemleak.snpu"; echo "not ok 1 no memory of the driver leaked"; else echo "ok 1 no memory of the driver leaked"; fi
 	[ "$n" = 0 ] || head -n 60 "$out/kmemleak" | sed 's/^/# /'
