@@ -102,19 +102,13 @@ TEST_F_TIMEOUT(backend, counts_are_those_of_the_reference, 600)
 /* Several spikes a step, reset by subtraction, a floor: the counts that Sinabs itself gets. */
 TEST_F_TIMEOUT(backend, counts_are_those_of_sinabs, 600)
 {
-	const char *why;
-	struct snpu_device *scalar = rig_device("cpu-scalar", &why);
-	struct snpu_result *r = run_as(self->dev, SNPU_DIALECT_SINABS), *a = run_as(scalar, SNPU_DIALECT_SINABS);
+	struct snpu_result *r = run_as(self->dev, SNPU_DIALECT_SINABS);
 
-	ASSERT_TRUE(r && a);
+	ASSERT_TRUE(r);
 	EXPECT_EQ(count_errors(r, "output", "sinabs_counts"), 0);
 	EXPECT_EQ(count_errors(r, CONV1_NEURONS, "sinabs_conv1_spikes_per_channel"), 0);
 	EXPECT_EQ(count_errors(r, FC1_NEURONS, "sinabs_fc1_counts"), 0);
-	EXPECT_TRUE(rig_same(a, r));
-	EXPECT_TRUE(rig_same_counters(a, r));
 	snpu_result_free(r);
-	snpu_result_free(a);
-	snpu_device_close(scalar);
 }
 
 TEST_F_TIMEOUT(backend, every_bit_is_that_of_the_scalar_reference, 600)

@@ -5,7 +5,7 @@
  * scalar code are what every node gives in every step, currents, membranes, raw states after a few steps, and every counter that the
  * law fixes. A network that integers refuse must be in the list below, and one that is in it must be refused.
  *
- * In a VM, where the CPU is slow, runs are shorter. That the numbers are right is shown by others: nir_golden_test, loihi_test, mnist, cnn.
+ * In a VM, where the CPU is slow, runs are shorter, and it is the card and scalar code. That the numbers are right is shown by others: nir_golden_test, loihi_test, mnist, cnn.
  */
 #include <glob.h>
 
@@ -25,7 +25,7 @@
 static const struct {
 	const char *title, *device, *conv;	/* conv: $SNPU_CONV */
 } places[] = {
-	{ "scalar", "cpu-scalar", "auto" }, { "cpu", "cpu", "auto" }, { "dense", "cpu", "dense" }, { "events", "cpu", "events" }, { "sim", "sim", "auto" },
+	{ "scalar", "cpu-scalar", "auto" }, { "cpu", "cpu", "auto" }, { "dense", "cpu", "dense" }, { "events", "cpu-avx2", "events" }, { "sim", "sim", "auto" },
 	{ "card", "card0", "auto" },
 };
 
@@ -34,17 +34,22 @@ static const struct {
 
 static struct snpu_device *device[PLACES];
 
+/* With a card, which is in a VM, where everything else is slow: scalar code and the card. */
 static void open_places(void)
 {
 	const char *why;
 
-	for (unsigned i = 0; i < PLACES; i++) {
+	for (unsigned k = 0; k < PLACES; k++) {
+		unsigned i = (k + CARD) % PLACES;	/* the card first */
+
+		if (i && i != CARD && device[CARD])
+			continue;
 		setenv("SNPU_CONV", places[i].conv, 1);
 		device[i] = rig_device(places[i].device, &why);
-		if (!device[i] && i != CARD)
+		if (!device[i] && i != CARD && strcmp(places[i].device, "cpu-avx2"))
 			TH_FAILMSG("%s: %s", places[i].title, why);
 	}
-	printf("# %s\n", device[CARD] ? "scalar = cpu = dense = events = sim = card" : "scalar = cpu = dense = events = sim; no card");
+	printf("# %s\n", device[CARD] ? "card = scalar" : "scalar = cpu = dense = events = sim; no card");
 }
 
 static void close_places(void)
@@ -344,7 +349,9 @@ static int run_on(unsigned place, const struct snpu_model *m, const struct snpu_
 		err = snpu_session_run(s, &in, 1, &to->result);
 		if (!err)
 			err = run_steps(s, x, to);
-		if (!err)
+		if (err)
+			printf("# on %s: %s\n", places[place].title, snpu_last_error());
+		else
 			count_run(to);
 		err = err ? 1 : 0;
 	}
@@ -384,7 +391,7 @@ static void check_number(const struct net *n, const struct snpu_session_opts *o,
 		struct run got = { 0 };
 
 		if (device[p] && (run_on(p, n->m, o, x, &got) || !same_run(&want, &got) || !right_way(n, x, p, &got, o->number)))
-			TH_FAILMSG("%s, %s, %s: %s differs; last error: %s", n->title, n->reading->title, number, places[p].title, snpu_last_error());
+			TH_FAILMSG("%s, %s, %s: %s differs", n->title, n->reading->title, number, places[p].title);
 		free_run(&got);
 	}
 	if (!err)
