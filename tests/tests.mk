@@ -95,7 +95,8 @@ VM_RUNS = "6.12 off 2 all" "6.12 strict 1 all $(VM_UNPLUG)" "7.3 strict 2 all" "
 	  "7.3 off 2 network --switch --env SNPU_P2P=1" "7.3 pt 1 power --hotplug off" "7.3 pt 2 network" "7.3 strict 1 kexec"
 .PHONY: check-vm
 .PHONY: vm-needs
-vm-needs: all $(EVENTS_DIR)/made $(KMODS) $(KMOD_OWN) $(KSELF_BINS) $(CONF_BINS) $(O)/tests/e2e/lm_same $(O)/tests/e2e/card_limits $(O)/tests/e2e/mnist_again $(VM_REFS)
+vm-needs: all $(EVENTS_DIR)/made $(KMODS) $(KMOD_OWN) $(KSELF_BINS) $(CONF_BINS) $(O)/tests/e2e/lm_same $(O)/tests/e2e/card_limits $(O)/tests/e2e/mnist_again \
+		$(addprefix $(O)/tests/,e2e/nets_same e2e/mnist e2e/cnn unit/nir_golden_test unit/loihi_test) $(VM_REFS)
 check-vm: vm-needs	## the driver and the card in a VM, on every kernel and IOMMU setting
 	$(Q)for r in $(VM_RUNS); do set -- "$$@" "tests/vm/run.sh $(O) $$r"; done; tests/run-tap.sh "$$@"
 CHECK_VM += check-vm
