@@ -95,26 +95,25 @@ program kselftest-sched "$build/tests/kselftest/sched_test"	# priorities need CA
 # What the card executes does not depend on the kernel: where one card is, which is with a strict IOMMU and without one.
 [ "$cards" = 2 ] || for t in packets images sparse neurons quant lm attention faults lm_faults queues; do program "conformance-$t" "${user[@]}" "$build/tests/conformance/${t}_test" card; done
 [ "$cards" = 2 ] || program conformance-fences env CONF_FENCES=1 "${user[@]}" "$build/tests/conformance/queues_test" card	# through the driver
-# Networks on the card: in every number system bit for bit what scalar code gives; what frameworks, a chip and interpreters recorded.
-if [ "$cards" = 1 ]; then
-	program nets-same "${user[@]}" "$build/tests/e2e/nets_same"
-	program nets-golden "${user[@]}" "$build/tests/unit/nir_golden_test" .card.
-	program nets-loihi "${user[@]}" "$build/tests/unit/loihi_test" .card.
-	program nets-mnist "${user[@]}" "$build/tests/e2e/mnist" .card.counts_of_integers
-	program nets-cnn "${user[@]}" "$build/tests/e2e/cnn" .card.counts_are_those_of
-fi
 # What takes minutes is shared out, so that each runs on one kernel at least; with VM_LONG=1 on both (make check-vm-long). The
 # card that can be unplugged has what unplugs or counts one card's events, two cards have what passes memory between them.
 case ${VM_LONG:-0}-$series-$cards in
 0-6.12-2) last="lm-loss memory" ;;
 0-6.12-1) last="root recover" ;;
 0-7.3-2) last="firmware" ;;
-0-7.3-1) last="calls pages observe root load" ;;
+0-7.3-1) last="networks calls pages observe root load" ;;
 1-*-2) last="lm-loss memory" ;;
-1-*-1) last="calls pages observe root load recover firmware" ;;
+1-*-1) last="networks calls pages observe root load recover firmware" ;;
 esac
 for t in $last; do # firmware comes last: it makes the card refuse older images, and locks the kernel down
 	case $t in
+	networks)	# in every number system bit for bit what scalar code gives; what frameworks, a chip and interpreters recorded
+		program nets-same "${user[@]}" "$build/tests/e2e/nets_same"
+		program nets-golden "${user[@]}" "$build/tests/unit/nir_golden_test" .card.
+		program nets-loihi "${user[@]}" "$build/tests/unit/loihi_test" .card.
+		program nets-mnist "${user[@]}" "$build/tests/e2e/mnist" .card.counts_of_integers
+		program nets-cnn "${user[@]}" "$build/tests/e2e/cnn" .card.counts_are_those_of
+		;;
 	lm-loss) program lm-loss tests/vm/lm_test.sh "$build" ;;
 	calls) program nth-once env SNPU_NTH_ONCE=1 "$build/tests/kselftest/nth_test" ;; # every call and what it leaves, without the faults of check-debug
 	pages) program memory-pages "$build/tests/kselftest/memory_test" pages ;; # without an IOMMU to make one piece of many
