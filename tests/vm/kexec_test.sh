@@ -20,8 +20,8 @@ if ! grep -qw snpu.second /proc/cmdline; then
 		grep -q ready "/dev/shm/$c" || { echo "Bail out! client $c did not start"; exit 1; }
 	done
 	initrd=/dev/shm/initrd		# the same, and after it another list of modules, which replaces the first
-	cp "$VM_INITRD" $initrd && cd /dev/shm && mkdir modules && busybox cpio -i --to-stdout modules/driver <$initrd | grep -v '^snpu\.ko' >modules/driver &&
-		busybox cpio -o -H newc <<<modules/driver >>$initrd && exec "$kexec" "$VM_KERNEL" $initrd "$(cat /proc/cmdline) snpu.second"
+	cp "$VM_INITRD" $initrd && cd /dev/shm && mkdir modules && busybox cpio -i --to-stdout modules/driver <$initrd 2>/dev/null | grep -v '^snpu\.ko' >modules/driver &&
+		busybox cpio -o -H newc <<<modules/driver >>$initrd 2>/dev/null && exec "$kexec" "$VM_KERNEL" $initrd "$(cat /proc/cmdline) snpu.second"
 	echo "Bail out! no kernel to go to"
 	exit 1
 fi
